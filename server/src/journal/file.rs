@@ -1,0 +1,117 @@
+//! A journal file: its name and its 64-byte header. Not here: the records behind the header.
+
+use std::{
+    io::{self, IoSlice},
+    path::{Path, PathBuf},
+};
+
+use super::{error::JournalError, record::Lsn};
+use crate::os::{
+    checksum,
+    disk::{Disk, OpenMode, SharedDisk, SharedFile},
+};
+
+/// Bytes before the first record.
+pub(super) const FILE_HEADER_LEN: u64 = 64;
+/// The format that is written; a newer one is refused.
+pub(super) const FORMAT_VERSION: u32 = 1;
+const MAGIC: [u8; 8] = *b"TIDEJRNL";
+const SUFFIX: &str = ".journal";
+
+/// What a file's header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileHeader {
+    /// Stream position of its first record.
+    pub start: Lsn,
+    /// Checksum of the record before its first.
+    pub previous: u32,
+    /// Of the process that wrote it.
+    pub boot_epoch: u32,
+}
+
+impl FileHeader {
+    pub fn encode(&self) -> [u8; FILE_HEADER_LEN as usize] {
+        let mut out = [0; FILE_HEADER_LEN as usize];
+        out[0..8].copy_from_slice(&MAGIC);
+        out[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        out[16..24].copy_from_slice(&self.start.0.to_le_bytes());
+        out[24..28].copy_from_slice(&self.previous.to_le_bytes());
+        out[28..32].copy_from_slice(&self.boot_epoch.to_le_bytes());
+        let crc = checksum::crc32c(&out[..60]);
+        out[60..64].copy_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    /// `Ok(None)`: no header, as in a file prepared and not used yet, or a damaged one.
+    pub fn decode(bytes: &[u8; FILE_HEADER_LEN as usize], path: &Path) -> Result<Option<Self>, JournalError> {
+        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        if bytes[0..8] != MAGIC || word(60) != checksum::crc32c(&bytes[..60]) {
+            return Ok(None);
+        }
+        if word(8) > FORMAT_VERSION {
+            return Err(JournalError::NewerVersion { path: path.to_path_buf(), found: word(8), known: FORMAT_VERSION });
+        }
+        let start = Lsn(u64::from(word(16)) | u64::from(word(20)) << 32);
+        Ok(Some(Self { start, previous: word(24), boot_epoch: word(28) }))
+    }
+}
+
+/// One file on disk.
+#[derive(Debug, Clone)]
+pub(super) struct JournalFile {
+    pub sequence: u64,
+    pub path: PathBuf,
+    pub file: SharedFile,
+    pub len: u64,
+}
+
+/// The path of the file with this sequence.
+pub(super) fn path_of(dir: &Path, sequence: u64) -> PathBuf {
+    dir.join(format!("{sequence:020}{SUFFIX}"))
+}
+
+/// The sequence in a file's name.
+pub(super) fn sequence_of(name: &str) -> Option<u64> {
+    name.strip_suffix(SUFFIX)?.parse().ok()
+}
+
+/// Attaches the path to a disk's error.
+pub(super) fn at<T>(path: &Path, result: io::Result<T>) -> Result<T, JournalError> {
+    result.map_err(|cause| JournalError::Io { path: path.to_path_buf(), cause })
+}
+
+impl JournalFile {
+    /// Makes a file of `len` zeros, synced, its name too.
+    pub fn create(disk: &SharedDisk, dir: &Path, sequence: u64, len: u64) -> Result<Self, JournalError> {
+        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+        let path = path_of(dir, sequence);
+        let file = at(&path, disk.open(&path, OpenMode::Create))?;
+        let mut offset = 0;
+        while offset < len {
+            let piece = ZEROS.len().min((len - offset) as usize);
+            at(&path, file.write_all_at(&[IoSlice::new(&ZEROS[..piece])], offset))?;
+            offset += piece as u64;
+        }
+        at(&path, file.sync_data())?;
+        at(dir, disk.sync_dir(dir))?;
+        Ok(Self { sequence, path, file, len })
+    }
+
+    /// Opens an existing file.
+    pub fn open(disk: &dyn Disk, dir: &Path, sequence: u64) -> Result<Self, JournalError> {
+        let path = path_of(dir, sequence);
+        let file = at(&path, disk.open(&path, OpenMode::ReadWrite))?;
+        let len = at(&path, file.size())?;
+        Ok(Self { sequence, path, file, len })
+    }
+
+    /// Reads its header.
+    pub fn header(&self) -> Result<Option<FileHeader>, JournalError> {
+        let mut bytes = [0; FILE_HEADER_LEN as usize];
+        if self.len < FILE_HEADER_LEN {
+            return Ok(None);
+        }
+        at(&self.path, self.file.read_exact_at(&mut bytes, 0))?;
+        FileHeader::decode(&bytes, &self.path)
+    }
+}

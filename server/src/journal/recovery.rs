@@ -1,0 +1,174 @@
+//! Opens a journal: finds the newest checkpoint, walks what follows it, and readies the writer to go on behind it.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    checkpoint::{self, Checkpoint},
+    error::JournalError,
+    file::{FILE_HEADER_LEN, JournalFile, at, sequence_of},
+    record::{Lsn, OwnedRecord},
+    scan::{Damage, Part, Scanner},
+    writer::{Journal, JournalConfig, Start},
+};
+use crate::os::disk::SharedDisk;
+
+/// A journal that was read and is not written yet.
+#[derive(Debug)]
+pub struct Recovery {
+    disk: SharedDisk,
+    dir: PathBuf,
+    config: JournalConfig,
+    generation: u64,
+    checkpoint: Option<Checkpoint>,
+    parts: Vec<Part>,
+    /// The part that the stream ends in; those behind it hold nothing.
+    last_part: usize,
+    end: Lsn,
+    chain: u32,
+    damage: Vec<Damage>,
+    next_sequence: u64,
+    unused: Vec<PathBuf>,
+}
+
+/// Reads the journal in `dir`, which may not exist yet. Nothing is written but the directory.
+///
+/// # Errors
+/// The disk's, a newer format, two damaged checkpoint files, or a journal that lacks its start.
+pub fn recover(disk: &SharedDisk, dir: &Path, config: JournalConfig) -> Result<Recovery, JournalError> {
+    at(dir, disk.create_dir_all(dir))?;
+    if let Some(above) = dir.parent() {
+        at(above, disk.sync_dir(above))?;
+    }
+    let found = checkpoint::read(disk, dir)?;
+    if found.any_file && found.newest.is_none() {
+        return Err(JournalError::Checkpoints { path: dir.to_path_buf() });
+    }
+    let (generation, checkpoint) =
+        found.newest.map_or((0, None), |(generation, checkpoint)| (generation, Some(checkpoint)));
+    let (from, previous) = checkpoint.as_ref().map_or((Lsn(0), 0), |known| (known.replay_from, known.previous));
+    let mut recovery = Recovery {
+        disk: disk.clone(),
+        dir: dir.to_path_buf(),
+        config,
+        generation,
+        checkpoint,
+        parts: Vec::new(),
+        last_part: 0,
+        end: from,
+        chain: previous,
+        damage: Vec::new(),
+        next_sequence: 1,
+        unused: Vec::new(),
+    };
+    recovery.find_parts(from)?;
+    recovery.walk(from, previous)?;
+    Ok(recovery)
+}
+
+impl Recovery {
+    fn find_parts(&mut self, from: Lsn) -> Result<(), JournalError> {
+        let mut any_record = false;
+        for entry in at(&self.dir, self.disk.read_dir(&self.dir))? {
+            let Some(sequence) = sequence_of(&entry.name) else { continue };
+            self.next_sequence = self.next_sequence.max(sequence + 1);
+            let file = JournalFile::open(&*self.disk, &self.dir, sequence)?;
+            match file.header()? {
+                Some(header) => {
+                    any_record = true;
+                    self.parts.push(Part { file, header });
+                }
+                None => self.unused.push(file.path),
+            }
+        }
+        let covered = self.parts.iter().any(|part| part.header.start <= from);
+        if !covered && (any_record || from > Lsn(0)) {
+            return Err(JournalError::Missing { path: self.dir.clone(), from: from.0 });
+        }
+        self.parts.sort_by_key(|part| (part.header.start, part.file.sequence));
+        Ok(())
+    }
+
+    fn walk(&mut self, from: Lsn, previous: u32) -> Result<(), JournalError> {
+        let mut scanner = Scanner::new(&self.parts, from, previous);
+        while let Some((good, damage)) = scanner.next()? {
+            self.damage.extend(damage);
+            debug_assert!(good.end > good.header.lsn);
+        }
+        self.damage.extend(scanner.damage_at_end());
+        (self.end, self.chain) = scanner.position();
+        self.last_part = scanner.part();
+        Ok(())
+    }
+
+    /// What the last checkpoint says; none before the first.
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.checkpoint.as_ref()
+    }
+
+    /// Stretches that were synced once and are bad now, in order.
+    pub fn damage(&self) -> &[Damage] {
+        &self.damage
+    }
+
+    /// Where the good records end.
+    pub fn end(&self) -> Lsn {
+        self.end
+    }
+
+    /// Hands out every good record from the checkpoint on, in order, each with the position behind it. Records of a kind
+    /// that this program does not know end the walk.
+    ///
+    /// # Errors
+    /// The disk's, or `take`'s.
+    pub fn replay<E: From<JournalError>>(
+        &self,
+        mut take: impl FnMut(Lsn, OwnedRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (from, previous) =
+            self.checkpoint.as_ref().map_or((Lsn(0), 0), |known| (known.replay_from, known.previous));
+        let mut scanner = Scanner::new(&self.parts, from, previous);
+        while let Some((good, _)) = scanner.next()? {
+            match OwnedRecord::read(&good.header, scanner.payload()) {
+                Some(record) => take(good.end, record)?,
+                None => {
+                    let found = u32::from(good.header.kind);
+                    return Err(JournalError::NewerVersion { path: self.dir.clone(), found, known: 8 }.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes what was replayed durable, drops what lies behind it, and starts writing there.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn start(self, boot_epoch: i32) -> Result<Journal, JournalError> {
+        let Self { disk, dir, config, mut parts, mut unused, .. } = self;
+        let behind = parts.split_off((self.last_part + 1).min(parts.len()));
+        unused.extend(behind.into_iter().map(|part| part.file.path));
+        for path in &unused {
+            at(path, disk.remove_file(path))?;
+        }
+        // after kill -9 the page cache can show bytes that the disk lacks
+        for part in &parts {
+            at(&part.file.path, part.file.file.sync_data())?;
+        }
+        at(&dir, disk.sync_dir(&dir))?;
+        let position = parts.last().map_or(0, |part| FILE_HEADER_LEN + (self.end.0 - part.header.start.0));
+        let start = Start {
+            disk,
+            dir,
+            config,
+            generation: self.generation,
+            replay_from: self.checkpoint.as_ref().map_or(Lsn(0), |known| known.replay_from),
+            parts: parts.into_iter().map(|part| (part.file, part.header.start)).collect(),
+            position,
+            end: self.end,
+            chain: self.chain,
+            next_sequence: self.next_sequence,
+            boot_epoch: boot_epoch as u32,
+        };
+        Journal::start(start)
+    }
+}

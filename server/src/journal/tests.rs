@@ -1,0 +1,248 @@
+//! The journal against a disk that loses power at every step, and against rot at every byte class.
+
+use std::{path::Path, sync::Arc};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::os::disk::{
+    Disk, SharedDisk,
+    sim::{Fault, SimDisk},
+};
+
+const DIR: &str = "/data/journal";
+
+fn config() -> JournalConfig {
+    JournalConfig { initial_file_bytes: 2048, file_bytes_max: 4096, inline_sync: true }
+}
+
+fn open(disk: &SimDisk) -> Result<Recovery, JournalError> {
+    let shared: SharedDisk = Arc::new(disk.clone());
+    recover(&shared, Path::new(DIR), config())
+}
+
+/// A disk on which the directory above the journal's is durable, as the owner of the data directory sees to.
+fn fresh() -> SimDisk {
+    let disk = SimDisk::new();
+    disk.create_dir_all(Path::new("/data")).unwrap();
+    disk.sync_dir(Path::new("/")).unwrap();
+    disk
+}
+
+fn entry_bytes(index: u64) -> Vec<u8> {
+    vec![index as u8; 61 + (index as usize * 37) % 400]
+}
+
+fn append_entry(journal: &Journal, index: u64) -> Result<Lsn, JournalError> {
+    let bytes = entry_bytes(index);
+    let (head, tail) = bytes.split_at(16);
+    let frame = [std::io::IoSlice::new(head), std::io::IoSlice::new(tail)];
+    let frame_crc = crate::os::checksum::crc32c(&bytes);
+    let replica = ReplicaId(7);
+    journal.append(
+        &Record::Entry { replica, index, leader_epoch: 1, base_offset: index as i64, frame: &frame, frame_crc },
+        None,
+    )
+}
+
+/// The indexes of the entries that replay hands out; their bytes are checked.
+fn replayed(recovery: &Recovery) -> Vec<u64> {
+    let mut indexes = Vec::new();
+    recovery
+        .replay(|_, record| {
+            if let OwnedRecord::Entry { index, frame, .. } = record {
+                assert_eq!(frame, entry_bytes(index), "entry {index}");
+                indexes.push(index);
+            }
+            Ok::<(), JournalError>(())
+        })
+        .unwrap();
+    indexes
+}
+
+/// Appends, syncs and checkpoints until the power goes; returns what was surely synced and surely replayable from.
+fn run(disk: &SimDisk, rounds: u64) -> (Vec<u64>, u64, u64) {
+    let (mut synced, mut from, mut appended) = (Vec::new(), 0, 0);
+    let Ok(recovery) = open(disk) else { return (synced, from, appended) };
+    let known = replayed(&recovery);
+    let first = recovery.checkpoint().map_or(0, |known| known.next_replica_id);
+    let epoch = recovery.checkpoint().map_or(0, |known| known.boot_epoch) + 1;
+    appended = known.last().map_or(first, |last| last + 1).max(first);
+    synced.extend(known);
+    let Ok(journal) = recovery.start(epoch) else { return (synced, from, appended) };
+    for round in 0..rounds {
+        for _ in 0..3 {
+            appended += 1;
+            if append_entry(&journal, appended - 1).is_err() {
+                return (synced, from, appended);
+            }
+        }
+        if journal.sync_blocking(journal.written()).is_err() {
+            return (synced, from, appended);
+        }
+        synced = (from..appended).collect();
+        if round % 4 == 3 {
+            let checkpoint = Checkpoint {
+                replay_from: journal.mark(),
+                boot_epoch: epoch,
+                next_replica_id: appended,
+                ..Checkpoint::default()
+            };
+            if journal.checkpoint(&checkpoint).is_err() {
+                return (synced, from, appended);
+            }
+            from = appended;
+        }
+    }
+    (synced, from, appended)
+}
+
+#[test]
+fn what_was_synced_is_replayed_after_a_power_cut_at_every_step() {
+    let whole = fresh();
+    run(&whole, 12);
+    let steps = whole.steps();
+    assert!(steps > 60);
+    for step in fresh().steps() + 1..=steps {
+        let disk = fresh();
+        disk.crash_at(step);
+        let (synced, from, appended) = run(&disk, 12);
+        for seed in 0..4 {
+            let after = disk.power_cut(seed * 1000 + step);
+            let recovery = open(&after).unwrap_or_else(|error| panic!("step {step} seed {seed}: {error}"));
+            assert!(recovery.damage().is_empty(), "step {step} seed {seed}: a torn tail was taken for damage");
+            let found = replayed(&recovery);
+            let first = recovery.checkpoint().map_or(0, |known| known.next_replica_id);
+            assert!(first >= from, "step {step} seed {seed}: the newest checkpoint is lost");
+            assert!(found.iter().copied().eq(first..first + found.len() as u64), "step {step}: {found:?} from {first}");
+            if let Some(last) = synced.last() {
+                assert!(
+                    first + found.len() as u64 > *last,
+                    "step {step} seed {seed}: synced {last}, found {found:?} from {first}"
+                );
+            }
+            assert!(first + found.len() as u64 <= appended, "step {step}: more than was written");
+            // and the next start goes on where this one ended
+            let (_, _, more) = run(&after, 2);
+            assert_eq!(replayed(&open(&after.power_cut(seed)).unwrap()).last().copied(), Some(more - 1));
+        }
+    }
+}
+
+#[test]
+fn rot_below_a_synced_mark_is_damage_and_never_a_clean_end() {
+    let disk = fresh();
+    let journal = open(&disk).unwrap().start(1).unwrap();
+    let mut ends = vec![0];
+    for index in 0..6 {
+        ends.push(append_entry(&journal, index).unwrap().0);
+        journal.sync_blocking(journal.written()).unwrap();
+    }
+    let file = Path::new(DIR).join("00000000000000000001.journal");
+    for victim in 0..4_usize {
+        let (start, end) = (ends[victim], ends[victim + 1]);
+        for byte in start..start + 72 + 61 {
+            let rotten = disk.process_killed();
+            rotten.corrupt(&file, 64 + byte as usize, 0x10);
+            let recovery = open(&rotten).unwrap();
+            let [damage] = recovery.damage() else {
+                panic!("record {victim} byte {}: {:?}", byte - start, recovery.damage())
+            };
+            assert_eq!((damage.from, damage.to), (Lsn(start), Lsn(end)), "byte {}", byte - start);
+            if byte - start >= 72 {
+                assert_eq!(damage.entry, Some((ReplicaId(7), victim as u64)));
+            }
+            let expected: Vec<u64> = (0..6).filter(|index| *index != victim as u64).collect();
+            assert_eq!(replayed(&recovery), expected);
+        }
+    }
+    // the last record has no mark above it: it may be a torn tail
+    let torn = disk.process_killed();
+    torn.corrupt(&file, 64 + ends[5] as usize + 80, 1);
+    let recovery = open(&torn).unwrap();
+    assert!(recovery.damage().is_empty());
+    assert_eq!(replayed(&recovery), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn one_damaged_checkpoint_file_falls_back_and_two_are_refused() {
+    let disk = fresh();
+    let (_, from, appended) = run(&disk, 12);
+    let (a, b) = (Path::new(DIR).join("checkpoint-a"), Path::new(DIR).join("checkpoint-b"));
+    for victim in [&a, &b] {
+        let rotten = disk.process_killed();
+        rotten.corrupt(victim, 40, 1);
+        let recovery = open(&rotten).unwrap();
+        let first = recovery.checkpoint().unwrap().next_replica_id;
+        assert!(first <= from);
+        assert!(replayed(&recovery).into_iter().eq(first..appended), "{}", victim.display());
+    }
+    disk.corrupt(&a, 40, 1);
+    disk.corrupt(&b, 40, 1);
+    assert!(matches!(open(&disk), Err(JournalError::Checkpoints { .. })));
+}
+
+#[test]
+fn a_failed_sync_is_final() {
+    let disk = fresh();
+    let journal = open(&disk).unwrap().start(1).unwrap();
+    append_entry(&journal, 0).unwrap();
+    journal.sync_blocking(journal.written()).unwrap();
+    let heard = Arc::new(std::sync::Mutex::new(None));
+    let listener = heard.clone();
+    disk.fail(Fault::Sync(1));
+    let record = Record::BootEpoch { epoch: 2 };
+    journal.append(&record, Some(Box::new(move |result| *listener.lock().unwrap() = Some(result.is_ok())))).unwrap();
+    assert!(journal.sync_blocking(journal.written()).is_err());
+    assert_eq!(*heard.lock().unwrap(), Some(false));
+    assert!(append_entry(&journal, 1).is_err() && journal.sync_blocking(Lsn(1)).is_ok());
+    assert_eq!(replayed(&open(&disk.power_cut(1)).unwrap()), [0]);
+}
+
+#[test]
+fn a_newer_format_is_refused_by_name() {
+    let disk = fresh();
+    run(&disk, 1);
+    let shared: SharedDisk = Arc::new(disk.clone());
+    let path = Path::new(DIR).join("00000000000000000001.journal");
+    let file = shared.open(&path, crate::os::disk::OpenMode::ReadWrite).unwrap();
+    let mut head = [0; 64];
+    file.read_exact_at(&mut head, 0).unwrap();
+    head[8] = 9;
+    let crc = crate::os::checksum::crc32c(&head[..60]);
+    head[60..].copy_from_slice(&crc.to_le_bytes());
+    file.write_all_at(&[std::io::IoSlice::new(&head)], 0).unwrap();
+    assert!(open(&disk).unwrap_err().to_string().contains("format version 9"));
+}
+
+#[test]
+fn the_thread_answers_in_stream_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk: SharedDisk = Arc::new(crate::os::disk::RealDisk);
+    let config = JournalConfig { initial_file_bytes: 4096, ..JournalConfig::default() };
+    let journal = recover(&disk, &dir.path().join("journal"), config).unwrap().start(1).unwrap();
+    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+    for index in 0..500 {
+        let order = order.clone();
+        let completion: Completion = Box::new(move |result| order.lock().unwrap().push((index, result.is_ok())));
+        journal.append(&Record::BootEpoch { epoch: index }, Some(completion)).unwrap();
+    }
+    journal.close().unwrap();
+    assert!(order.lock().unwrap().iter().copied().eq((0..500).map(|index| (index, true))));
+    let recovery = recover(&disk, &dir.path().join("journal"), config).unwrap();
+    let mut epochs = 0;
+    recovery
+        .replay(|_, _| {
+            epochs += 1;
+            Ok::<(), JournalError>(())
+        })
+        .unwrap();
+    assert_eq!(epochs, 500);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_judged_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fuzz_journal_record(&bytes);
+    }
+}
