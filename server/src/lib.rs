@@ -1,1 +1,7 @@
-//! placeholder
+//! The broker, from the door down to the disk.
+//!
+//! Data falls: net → api → partition → raft → log and journal. No arrow goes up; `tests/architecture.rs` holds the table.
+
+pub mod metrics;
+pub mod os;
+pub mod tasks;

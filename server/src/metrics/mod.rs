@@ -1,0 +1,7 @@
+//! Counters, gauges and histograms, and their text exposition for Prometheus. Each room declares its own names.
+//!
+//! Not here: what is measured, and the page that serves the text.
+
+mod registry;
+
+pub use registry::{Counter, Gauge, Histogram, Registry};

@@ -1,0 +1,11 @@
+//! Files and directories behind a trait, with two implementations: the machine's, and a simulated one that loses what
+//! was not synced.
+//!
+//! Not here: what is in the files, and when to sync them.
+
+mod real;
+pub mod sim;
+mod traits;
+
+pub use real::RealDisk;
+pub use traits::{DirEntry, Disk, DiskLock, File, OpenMode, SharedDisk, SharedFile};
