@@ -4,4 +4,6 @@
 
 pub mod metrics;
 pub mod os;
+pub mod partition;
+pub mod raft;
 pub mod tasks;

@@ -42,6 +42,4 @@ pub struct PartitionSettings {
     pub flush_messages: i64,
     /// `flush.ms`: milliseconds unsynced at most, under `write.caching`.
     pub flush_ms: i64,
-    /// What the log itself needs.
-    pub log: LogConfig,
 }

@@ -276,7 +276,7 @@ mod tests {
         assert!(waiters.watching() <= SWEEP_MIN);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_long_poll_counts_bytes_over_its_partitions() {
         let (a, b) = (Waiters::new(3), Waiters::new(0));
         let waiter = FetchWaiter::new(100);
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(b.watching(), 0);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn data_between_read_and_watch_errors_and_changes_fire_at_once() {
         let deadline = Instant::now() + Duration::from_secs(5);
         let waiters = Waiters::new(3);
