@@ -5,4 +5,6 @@
 pub mod journal;
 pub mod metrics;
 pub mod os;
+pub mod partition;
+pub mod raft;
 pub mod tasks;

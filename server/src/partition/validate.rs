@@ -1,0 +1,291 @@
+//! What a broker checks in a produced batch before it touches the log, and the two rewrites a topic can ask for. Pure.
+//! Not here: sequences and producer epochs, which need the log's state (`raft::solo`).
+//!
+//! The order of checks and the messages follow Kafka's `ProduceRequest.validateRecords`, `UnifiedLog` and
+//! `LogValidator`. Uncompressed records are walked once (count, offset deltas, timestamps, keys); compressed ones are
+//! judged by their header, and inflated only where a rule needs it: a compacted topic, a bound on old timestamps,
+//! another `compression.type`.
+
+use bytes::Bytes;
+use tidemark_record::{
+    BatchHeader, Compression, HEADER_LEN, Records, TimestampType, batch,
+    builder::{self, RewriteError},
+    compression::INFLATED_BYTES_MAX,
+};
+
+use super::{
+    append::{AppendError, AppendOptions, AppendOrigin},
+    settings::{CompressionSetting, PartitionSettings},
+};
+
+/// Why records were refused, as a produce answer (v8 and later) lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RecordErrors {
+    /// For the partition.
+    pub message: String,
+    /// Index in the batch, and what is wrong there. May be empty.
+    pub errors: Vec<(i32, String)>,
+}
+
+/// A batch that may be appended.
+#[derive(Debug)]
+pub(super) struct Validated {
+    /// As sent, unless the topic asked for a rewrite.
+    pub(super) batch: Bytes,
+    /// Of `batch`.
+    pub(super) header: BatchHeader,
+    /// The broker's time where the topic uses it, else -1.
+    pub(super) log_append_time_ms: i64,
+}
+
+/// Records named one by one in an answer; the rest is only counted (Kafka shows as many in its message).
+const RECORD_ERRORS_MAX: usize = 1000;
+const NO_TIMESTAMP: i64 = -1;
+
+/// Judges what a producer sent for one partition.
+///
+/// # Errors
+/// The first rule that is broken; nothing was written.
+pub(super) fn validate(
+    bytes: Bytes,
+    settings: &PartitionSettings,
+    options: &AppendOptions,
+    now_ms: i64,
+) -> Result<Validated, AppendError> {
+    let bytes = only_batch(bytes, options)?;
+    let header = checked(&bytes, settings, options)?;
+    if options.origin == AppendOrigin::Coordinator {
+        return Ok(Validated { batch: bytes, header, log_append_time_ms: NO_TIMESTAMP });
+    }
+    client_rules(&header, options)?;
+    let max_timestamp = record_rules(&header, &bytes, settings, now_ms)?;
+    rewritten(bytes, header, settings, max_timestamp, now_ms)
+}
+
+/// Cuts the bytes to the one batch they hold. As Kafka does, the beginning of another batch behind it is dropped.
+fn only_batch(bytes: Bytes, options: &AppendOptions) -> Result<Bytes, AppendError> {
+    let Some(size) = batch_size(&bytes)? else {
+        return Err(invalid("produce requests must have exactly one whole record batch per partition"));
+    };
+    let magic = bytes.get(16).copied().unwrap_or_default();
+    if magic != 2 {
+        return Err(invalid(format!("record batches must have magic 2, not {}", magic as i8)));
+    }
+    let codec = bytes.get(22).map(|attributes| attributes & 7);
+    if codec == Some(Compression::Zstd.id()) && !options.zstd_allowed {
+        return Err(AppendError::UnsupportedCompression("produce requests below version 7 may not use zstd".into()));
+    }
+    if batch_size(bytes.get(size..).unwrap_or_default())?.is_some() {
+        return Err(invalid("produce requests must have exactly one record batch per partition"));
+    }
+    Ok(bytes.slice(..size))
+}
+
+/// Bytes of the batch at the front; `None` if it is not all there (`ByteBufferLogInputStream.nextBatchSize`).
+fn batch_size(bytes: &[u8]) -> Result<Option<usize>, AppendError> {
+    const MAGIC_END: usize = 17;
+    const LEGACY_OVERHEAD: i32 = 14;
+    let Some(length) = bytes.get(8..12).and_then(|field| field.try_into().ok()).map(i32::from_be_bytes) else {
+        return Ok(None);
+    };
+    if length < LEGACY_OVERHEAD {
+        return Err(AppendError::CorruptMessage(format!("batch length {length} is below the smallest there is")));
+    }
+    let size = batch::LENGTH_PREFIX + length as usize;
+    Ok((bytes.len() >= size.max(MAGIC_END)).then_some(size))
+}
+
+/// Base offset, size and checksum.
+fn checked(bytes: &Bytes, settings: &PartitionSettings, options: &AppendOptions) -> Result<BatchHeader, AppendError> {
+    let corrupt = |error: batch::BatchError| AppendError::CorruptMessage(error.to_string());
+    let header = BatchHeader::parse(bytes).map_err(corrupt)?;
+    if options.origin == AppendOrigin::Client {
+        if header.base_offset != 0 {
+            return Err(invalid(format!("the base offset of a produced batch should be 0, but it is {}", header.base_offset)));
+        }
+        too_large(bytes.len(), settings)?;
+    }
+    batch::verify(bytes).map_err(corrupt)
+}
+
+fn too_large(size: usize, settings: &PartitionSettings) -> Result<(), AppendError> {
+    let max = settings.max_message_bytes;
+    if size > max { Err(AppendError::MessageTooLarge { size, max }) } else { Ok(()) }
+}
+
+/// What a client's header may say.
+fn client_rules(header: &BatchHeader, options: &AppendOptions) -> Result<(), AppendError> {
+    let count = i64::from(header.records_count);
+    let range = i64::from(header.last_offset_delta) + 1;
+    if range <= 0 {
+        return Err(invalid(format!("batch has an invalid offset range: [0, {}]", header.last_offset_delta)));
+    }
+    if count <= 0 {
+        return Err(invalid(format!("invalid reported count for record batch: {count}")));
+    }
+    if range != count {
+        let last = header.last_offset_delta;
+        return Err(invalid(format!("inconsistent batch offset range [0, {last}] and count of records {count}")));
+    }
+    if header.attributes.is_control() {
+        return Err(invalid("clients are not allowed to write control records"));
+    }
+    if header.has_producer_id() && header.base_sequence < 0 {
+        let (sequence, id) = (header.base_sequence, header.producer_id);
+        return Err(invalid(format!("invalid sequence number {sequence} in record batch with producer id {id}")));
+    }
+    if header.attributes.is_transactional() {
+        return Err(if options.transactional && header.has_producer_id() {
+            AppendError::InvalidTxnState("the batch belongs to no transaction known here".into())
+        } else {
+            invalid("a transactional batch needs a transactional id and a producer id")
+        });
+    }
+    if header.compression().is_none() {
+        let codec = header.attributes.0 & 7;
+        return Err(AppendError::UnsupportedCompression(format!("compression codec {codec} is not known")));
+    }
+    if header.attributes.timestamp_type() == TimestampType::LogAppend {
+        return Err(AppendError::InvalidTimestamp(RecordErrors {
+            message: "producers should not set the timestamp type to LogAppendTime".into(),
+            errors: vec![(0, "invalid timestamp type: LogAppendTime".into())],
+        }));
+    }
+    Ok(())
+}
+
+/// Walks records where the batch is open to it or a rule demands it. Gives the largest timestamp if it was seen.
+fn record_rules(header: &BatchHeader, bytes: &[u8], settings: &PartitionSettings, now_ms: i64) -> Result<Option<i64>, AppendError> {
+    let bounds = Bounds::of(settings, now_ms);
+    let plain = header.compression() == Some(Compression::None);
+    if plain {
+        return walk(header, bytes.get(HEADER_LEN..).unwrap_or_default(), settings, &bounds).map(Some);
+    }
+    let bounds_old_ones = bounds.as_ref().is_some_and(|bounds| bounds.before_max_ms != i64::MAX);
+    if settings.compacted || bounds_old_ones || settings.compression.differs_from(header.compression()) {
+        let records = builder::inflated(header, bytes, INFLATED_BYTES_MAX).map_err(|error| undecodable(&error))?;
+        return walk(header, &records, settings, &bounds).map(Some);
+    }
+    if let Some(bounds) = bounds {
+        // a base that no delta can bring into the bounds is as wrong as a maximum outside them
+        let base_overflows = now_ms.checked_sub(header.base_timestamp).is_none();
+        if base_overflows || !bounds.hold(header.max_timestamp) {
+            let timestamp = if base_overflows { header.base_timestamp } else { header.max_timestamp };
+            return Err(bad_timestamps(vec![(header.last_offset_delta, bounds.message(timestamp))]));
+        }
+    }
+    Ok(None)
+}
+
+/// `message.timestamp.{before,after}.max.ms` around now; only where the producer's clock counts.
+struct Bounds {
+    now_ms: i64,
+    before_max_ms: i64,
+    after_max_ms: i64,
+}
+
+impl Bounds {
+    fn of(settings: &PartitionSettings, now_ms: i64) -> Option<Self> {
+        let (before_max_ms, after_max_ms) = (settings.timestamp_before_max_ms, settings.timestamp_after_max_ms);
+        (!settings.log_append_time).then_some(Self { now_ms, before_max_ms, after_max_ms })
+    }
+
+    fn hold(&self, timestamp: i64) -> bool {
+        timestamp == NO_TIMESTAMP
+            || self.now_ms.checked_sub(timestamp).is_some_and(|age| age <= self.before_max_ms && age >= self.after_max_ms.saturating_neg())
+    }
+
+    fn message(&self, timestamp: i64) -> String {
+        let (first, last) = (self.now_ms.saturating_sub(self.before_max_ms), self.now_ms.saturating_add(self.after_max_ms));
+        format!("timestamp {timestamp} is out of range: it should be within [{first}, {last}]")
+    }
+}
+
+fn walk(header: &BatchHeader, payload: &[u8], settings: &PartitionSettings, bounds: &Option<Bounds>) -> Result<i64, AppendError> {
+    let mut records = Records::new(payload, header.records_count);
+    let (mut keyless, mut untimely) = (Vec::new(), Vec::new());
+    let mut max_timestamp = NO_TIMESTAMP;
+    for index in 0..header.records_count {
+        let record = match records.next() {
+            Some(Ok(record)) => record,
+            Some(Err(error)) => return Err(invalid(error.to_string())),
+            None => return Err(invalid(format!("record {index} of {} is missing", header.records_count))),
+        };
+        if record.offset_delta != index {
+            return Err(invalid(format!("record {index} has offset delta {}", record.offset_delta)));
+        }
+        if settings.compacted && record.key.is_none() && keyless.len() < RECORD_ERRORS_MAX {
+            keyless.push((index, "compacted topic cannot accept message without key".to_owned()));
+        }
+        let timestamp = header.base_timestamp.checked_add(record.timestamp_delta);
+        max_timestamp = max_timestamp.max(timestamp.unwrap_or(NO_TIMESTAMP));
+        if let Some(bounds) = bounds
+            && !timestamp.is_some_and(|timestamp| bounds.hold(timestamp))
+            && untimely.len() < RECORD_ERRORS_MAX
+        {
+            untimely.push((index, bounds.message(header.base_timestamp.saturating_add(record.timestamp_delta))));
+        }
+    }
+    records.finish().map_err(|error| invalid(error.to_string()))?;
+    if !untimely.is_empty() {
+        untimely.append(&mut keyless);
+        untimely.sort_by_key(|(index, _)| *index);
+        return Err(bad_timestamps(untimely));
+    }
+    if !keyless.is_empty() {
+        let shown: Vec<_> = keyless.iter().take(3).map(|(index, message)| format!("record {index}: {message}")).collect();
+        let message = format!(
+            "one or more records have been rejected due to {} record errors in total, and only showing the first three errors at most: {}",
+            keyless.len(),
+            shown.join(", ")
+        );
+        return Err(AppendError::InvalidRecord(RecordErrors { message, errors: keyless }));
+    }
+    Ok(max_timestamp)
+}
+
+/// The rewrites: another codec, the broker's clock, or a maximum timestamp that its records belie.
+fn rewritten(
+    bytes: Bytes,
+    mut header: BatchHeader,
+    settings: &PartitionSettings,
+    max_timestamp: Option<i64>,
+    now_ms: i64,
+) -> Result<Validated, AppendError> {
+    let mut batch = bytes;
+    if let CompressionSetting::Codec(codec, level) = settings.compression
+        && header.compression() != Some(codec)
+    {
+        batch = builder::recompressed(&batch, codec, level).map_err(|error| undecodable(&error))?;
+        header = BatchHeader::parse(&batch).map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
+        too_large(batch.len(), settings)?;
+    }
+    let log_append_time_ms = if settings.log_append_time { now_ms } else { NO_TIMESTAMP };
+    if settings.log_append_time {
+        batch = builder::with_log_append_time(&batch, now_ms).map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
+        header = BatchHeader::parse(&batch).map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
+    } else if let Some(found) = max_timestamp
+        && found != header.max_timestamp
+    {
+        header.max_timestamp = found;
+        batch = builder::sealed(header, batch.get(HEADER_LEN..).unwrap_or_default());
+        header = BatchHeader::parse(&batch).map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
+    }
+    Ok(Validated { batch, header, log_append_time_ms })
+}
+
+fn bad_timestamps(errors: Vec<(i32, String)>) -> AppendError {
+    let message = "one or more records have been rejected due to invalid timestamp".to_owned();
+    AppendError::InvalidTimestamp(RecordErrors { message, errors })
+}
+
+fn undecodable(error: &RewriteError) -> AppendError {
+    invalid(format!("the records cannot be inflated: {error}"))
+}
+
+fn invalid(message: impl Into<String>) -> AppendError {
+    AppendError::InvalidRecord(RecordErrors { message: message.into(), errors: Vec::new() })
+}
+
+#[cfg(test)]
+mod tests;
