@@ -3,6 +3,7 @@
 //! Data falls: net → api → partition → raft → log and journal. No arrow goes up; `tests/architecture.rs` holds the table.
 
 pub mod journal;
+pub mod log;
 pub mod metrics;
 pub mod os;
 pub mod partition;

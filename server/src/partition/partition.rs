@@ -32,8 +32,7 @@ pub struct ProducerDescription {
 
 /// One partition with its replica on this broker. Shared as `Arc<Partition>`.
 #[derive(Debug)]
-pub struct Partition {
-}
+pub struct Partition {}
 
 impl Partition {
     /// Checks a batch and writes it to the log, in the caller's own time: a page-cache write, no disk sync. With
@@ -50,7 +49,13 @@ impl Partition {
     ///
     /// # Errors
     /// [`AppendError::UnexpectedEnd`], [`AppendError::NotLeader`] for another topic id, or those of an append.
-    pub fn append_at(&self, _topic_id: Uuid, _link_epoch: i32, _expected_end: i64, _batch: Bytes) -> Result<Append, AppendError> {
+    pub fn append_at(
+        &self,
+        _topic_id: Uuid,
+        _link_epoch: i32,
+        _expected_end: i64,
+        _batch: Bytes,
+    ) -> Result<Append, AppendError> {
         todo!("partition: append_at")
     }
 
@@ -117,7 +122,12 @@ impl Partition {
     ///
     /// # Errors
     /// See [`OffsetError`].
-    pub fn offset_for(&self, _spec: OffsetSpec, _read_committed: bool, _current_leader_epoch: i32) -> Result<FoundOffset, OffsetError> {
+    pub fn offset_for(
+        &self,
+        _spec: OffsetSpec,
+        _read_committed: bool,
+        _current_leader_epoch: i32,
+    ) -> Result<FoundOffset, OffsetError> {
         todo!("partition: offset_for")
     }
 

@@ -41,8 +41,7 @@ pub struct PartitionSize {
 
 /// The registry. Reads take a shard's read lock for a moment; changes come from [`Self::apply`] alone.
 #[derive(Debug)]
-pub struct Partitions {
-}
+pub struct Partitions {}
 
 impl Partitions {
     /// The partition, if this broker has a replica of it. A topic made anew under the same name has another id.

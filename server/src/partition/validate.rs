@@ -101,7 +101,10 @@ fn checked(bytes: &Bytes, settings: &PartitionSettings, options: &AppendOptions)
     let header = BatchHeader::parse(bytes).map_err(corrupt)?;
     if options.origin == AppendOrigin::Client {
         if header.base_offset != 0 {
-            return Err(invalid(format!("the base offset of a produced batch should be 0, but it is {}", header.base_offset)));
+            return Err(invalid(format!(
+                "the base offset of a produced batch should be 0, but it is {}",
+                header.base_offset
+            )));
         }
         too_large(bytes.len(), settings)?;
     }
@@ -155,7 +158,12 @@ fn client_rules(header: &BatchHeader, options: &AppendOptions) -> Result<(), App
 }
 
 /// Walks records where the batch is open to it or a rule demands it. Gives the largest timestamp if it was seen.
-fn record_rules(header: &BatchHeader, bytes: &[u8], settings: &PartitionSettings, now_ms: i64) -> Result<Option<i64>, AppendError> {
+fn record_rules(
+    header: &BatchHeader,
+    bytes: &[u8],
+    settings: &PartitionSettings,
+    now_ms: i64,
+) -> Result<Option<i64>, AppendError> {
     let bounds = Bounds::of(settings, now_ms);
     let plain = header.compression() == Some(Compression::None);
     if plain {
@@ -192,16 +200,25 @@ impl Bounds {
 
     fn hold(&self, timestamp: i64) -> bool {
         timestamp == NO_TIMESTAMP
-            || self.now_ms.checked_sub(timestamp).is_some_and(|age| age <= self.before_max_ms && age >= self.after_max_ms.saturating_neg())
+            || self
+                .now_ms
+                .checked_sub(timestamp)
+                .is_some_and(|age| age <= self.before_max_ms && age >= self.after_max_ms.saturating_neg())
     }
 
     fn message(&self, timestamp: i64) -> String {
-        let (first, last) = (self.now_ms.saturating_sub(self.before_max_ms), self.now_ms.saturating_add(self.after_max_ms));
+        let (first, last) =
+            (self.now_ms.saturating_sub(self.before_max_ms), self.now_ms.saturating_add(self.after_max_ms));
         format!("timestamp {timestamp} is out of range: it should be within [{first}, {last}]")
     }
 }
 
-fn walk(header: &BatchHeader, payload: &[u8], settings: &PartitionSettings, bounds: &Option<Bounds>) -> Result<i64, AppendError> {
+fn walk(
+    header: &BatchHeader,
+    payload: &[u8],
+    settings: &PartitionSettings,
+    bounds: &Option<Bounds>,
+) -> Result<i64, AppendError> {
     let mut records = Records::new(payload, header.records_count);
     let (mut keyless, mut untimely) = (Vec::new(), Vec::new());
     let mut max_timestamp = NO_TIMESTAMP;
@@ -233,7 +250,8 @@ fn walk(header: &BatchHeader, payload: &[u8], settings: &PartitionSettings, boun
         return Err(bad_timestamps(untimely));
     }
     if !keyless.is_empty() {
-        let shown: Vec<_> = keyless.iter().take(3).map(|(index, message)| format!("record {index}: {message}")).collect();
+        let shown: Vec<_> =
+            keyless.iter().take(3).map(|(index, message)| format!("record {index}: {message}")).collect();
         let message = format!(
             "one or more records have been rejected due to {} record errors in total, and only showing the first three errors at most: {}",
             keyless.len(),
@@ -262,7 +280,8 @@ fn rewritten(
     }
     let log_append_time_ms = if settings.log_append_time { now_ms } else { NO_TIMESTAMP };
     if settings.log_append_time {
-        batch = builder::with_log_append_time(&batch, now_ms).map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
+        batch = builder::with_log_append_time(&batch, now_ms)
+            .map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
         header = BatchHeader::parse(&batch).map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
     } else if let Some(found) = max_timestamp
         && found != header.max_timestamp

@@ -3,9 +3,11 @@
 //!
 //! Not here: what is in the files, and when to sync them.
 
+mod memory;
 mod real;
 pub mod sim;
 mod traits;
 
+pub use memory::MemoryDisk;
 pub use real::RealDisk;
 pub use traits::{DirEntry, Disk, DiskLock, File, OpenMode, SharedDisk, SharedFile};

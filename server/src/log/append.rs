@@ -1,0 +1,209 @@
+//! Appending: the log gives a frame its offset and epoch, writes it, and notes what follows from it.
+
+use std::io::IoSlice;
+
+use tidemark_record::{
+    BatchHeader,
+    batch::{CRC_START, PATCHED_LEN, patched_prefix},
+};
+
+use super::{
+    error::{AppendError, LogError, SequenceError, at},
+    frame::{self, InternalKind},
+    log::Log,
+    producer_state::SequenceCheck,
+};
+use crate::os::checksum;
+
+/// Above this many bytes, joining two known checksums is cheaper than reading the bytes again.
+const COMBINE_BYTES_MIN: usize = 16 * 1024;
+
+/// A frame that was written to the page cache.
+#[derive(Debug, Clone, Copy)]
+pub struct Appended {
+    /// Offset of its first record (an internal frame: the log's end).
+    pub base_offset: i64,
+    /// Offset of its last record; base offset - 1 for an internal frame.
+    pub last_offset: i64,
+    /// Its Raft index.
+    pub index: u64,
+    /// Its leader epoch.
+    pub leader_epoch: i32,
+    /// Its first 16 bytes as written; the rest is as it was given.
+    pub prefix: [u8; PATCHED_LEN],
+    /// CRC-32C of the whole frame as written.
+    pub frame_crc: u32,
+    /// Where it starts in the active segment.
+    pub position: u64,
+    /// Whether it opened a new segment.
+    pub rolled: bool,
+}
+
+impl Log {
+    /// Judges an idempotent producer's batch against the log's end. Other batches are fresh.
+    ///
+    /// # Errors
+    /// A gap, or an old epoch.
+    pub fn check_producer(&self, header: &BatchHeader) -> Result<SequenceCheck, SequenceError> {
+        self.producers.check(header)
+    }
+
+    /// Appends one whole batch that was verified, at the log's end. Written, not synced.
+    ///
+    /// # Errors
+    /// The disk's: the log is finished, since how much was written is unknown.
+    pub fn append(
+        &mut self,
+        batch: &[u8],
+        header: &BatchHeader,
+        leader_epoch: i32,
+        now_ms: i64,
+    ) -> Result<Appended, AppendError> {
+        self.write(batch, header, self.next_offset, leader_epoch, now_ms)
+    }
+
+    /// Appends one whole batch at the offset it carries, if the log ends at `expected_end` and that offset is not below it.
+    ///
+    /// # Errors
+    /// Another end, nothing written; or the disk's, as [`Self::append`].
+    pub fn append_at(
+        &mut self,
+        batch: &[u8],
+        header: &BatchHeader,
+        leader_epoch: i32,
+        expected_end: i64,
+        now_ms: i64,
+    ) -> Result<Appended, AppendError> {
+        if self.next_offset != expected_end || header.base_offset < expected_end {
+            return Err(AppendError::WrongEnd { end: self.next_offset, expected: expected_end });
+        }
+        self.write(batch, header, header.base_offset, leader_epoch, now_ms)
+    }
+
+    /// Appends an internal frame: it takes a Raft index and no offset.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_internal(
+        &mut self,
+        kind: InternalKind,
+        payload: &[u8],
+        leader_epoch: i32,
+    ) -> Result<Appended, AppendError> {
+        let frame = frame::internal(kind, payload, self.next_offset, leader_epoch);
+        let header = BatchHeader::parse(&frame)?;
+        self.write(&frame, &header, self.next_offset, leader_epoch, -1)
+    }
+
+    /// The bytes of an internal frame that [`Self::append_internal`] would write now, for the journal.
+    pub fn internal_frame(&self, kind: InternalKind, payload: &[u8], leader_epoch: i32) -> bytes::Bytes {
+        frame::internal(kind, payload, self.next_offset, leader_epoch)
+    }
+
+    /// Writes a frame exactly as it was journaled. Frames that the log already has are skipped.
+    ///
+    /// # Errors
+    /// A frame that is not the next one, or the disk's.
+    pub fn replay(&mut self, index: u64, frame: &[u8]) -> Result<(), AppendError> {
+        let header = tidemark_record::batch::verify(frame)?;
+        if index < self.next_index {
+            return Ok(());
+        }
+        if index != self.next_index || header.base_offset < self.next_offset {
+            return Err(AppendError::WrongIndex { index, next: self.next_index });
+        }
+        self.write(frame, &header, header.base_offset, header.partition_leader_epoch, header.max_timestamp)?;
+        self.producers.settle(self.next_offset);
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        batch: &[u8],
+        header: &BatchHeader,
+        base_offset: i64,
+        leader_epoch: i32,
+        now_ms: i64,
+    ) -> Result<Appended, AppendError> {
+        let len = batch.len();
+        let rolled = self.must_roll(header, base_offset, len, now_ms);
+        if rolled {
+            self.roll()?;
+        }
+        let prefix = patched_prefix(batch, base_offset, leader_epoch);
+        let rest = &batch[PATCHED_LEN..];
+        let frame_crc = frame_crc(&prefix, rest, header.crc);
+        let stored = BatchHeader { base_offset, partition_leader_epoch: leader_epoch, ..*header };
+        let (disk, dir, index) = (self.disk.clone(), self.dir.clone(), self.next_index);
+        let interval = self.config.index_interval_bytes;
+        let active = self.active_mut();
+        let position = active.size;
+        let file = active.file(&*disk, &dir)?;
+        at(&active.path(&dir), file.write_all_at(&[IoSlice::new(&prefix), IoSlice::new(rest)], position.into()))?;
+        let flush = active.note_frame(&stored, index, frame_crc, interval);
+        if flush {
+            let path = active.index_path(&dir);
+            let index_file = active.index.flush(&*disk, &path)?;
+            self.dirty.extend(index_file);
+        }
+        if !self.dirty.last().is_some_and(|last| std::sync::Arc::ptr_eq(last, &file)) {
+            self.dirty.push(file);
+        }
+        self.note(&stored, len)?;
+        Ok(Appended {
+            base_offset,
+            last_offset: stored.last_offset(),
+            index,
+            leader_epoch,
+            prefix,
+            frame_crc,
+            position: position.into(),
+            rolled,
+        })
+    }
+
+    /// What every written frame changes besides its segment.
+    pub(super) fn note(&mut self, stored: &BatchHeader, len: usize) -> Result<(), LogError> {
+        let new_epoch = !stored.is_internal()
+            && self.epochs.assign(stored.partition_leader_epoch, stored.base_offset, self.next_index);
+        if new_epoch {
+            self.epochs.write(&*self.disk, &self.dir)?;
+        }
+        if !stored.is_internal() {
+            self.producers.update(stored, true);
+            self.next_offset = stored.next_offset();
+            if self.recent.len() == super::log::RECENT_MAX {
+                self.recent.pop_front();
+            }
+            let end = (self.next_offset, self.active().size);
+            self.recent.push_back(end);
+        }
+        self.next_index += 1;
+        self.last_leader_epoch = self.last_leader_epoch.max(stored.partition_leader_epoch);
+        self.size_bytes += len as u64;
+        Ok(())
+    }
+
+    /// Kafka's `LogSegment.shouldRoll`: by size, by the age of the first record, by the reach of a relative offset.
+    fn must_roll(&self, header: &BatchHeader, base_offset: i64, len: usize, now_ms: i64) -> bool {
+        let active = self.active();
+        if !active.has_batches() {
+            return false;
+        }
+        let full = u64::from(active.size) + len as u64 > u64::from(self.config.segment_bytes);
+        let clock = if header.max_timestamp >= 0 { header.max_timestamp } else { now_ms };
+        let old = active.first_timestamp >= 0 && clock.saturating_sub(active.first_timestamp) > self.config.segment_ms;
+        let far = base_offset + i64::from(header.last_offset_delta.max(0)) - active.base_offset > i64::from(i32::MAX);
+        full || old || far
+    }
+}
+
+/// The checksum of a frame whose bytes from 21 on have the checksum `tail_crc`.
+fn frame_crc(prefix: &[u8; PATCHED_LEN], rest: &[u8], tail_crc: u32) -> u32 {
+    let crc = checksum::crc32c(prefix);
+    if rest.len() < COMBINE_BYTES_MIN {
+        return checksum::append(crc, rest);
+    }
+    let (head, tail) = rest.split_at(CRC_START - PATCHED_LEN);
+    checksum::combine(checksum::append(crc, head), tail_crc, tail.len())
+}

@@ -1,0 +1,333 @@
+//! The log itself: its state, its positions, and what a checkpoint takes of it. Operations stand in files of their own.
+
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    LogEnd,
+    config::{LogConfig, LogIdentity},
+    error::{LogError, at},
+    frame::{InternalKind, SegmentHeader},
+    leader_epoch::{EpochCache, EpochEntry},
+    producer_state::{ProducerInfo, ProducerStates},
+    segment::{Segment, file_name},
+};
+use crate::os::disk::{OpenMode, SharedDisk, SharedFile};
+
+/// Ends of the newest batches, to find a high watermark's position without reading.
+pub(super) const RECENT_MAX: usize = 64;
+
+/// One partition's log.
+#[derive(Debug)]
+pub struct Log {
+    pub(super) disk: SharedDisk,
+    pub(super) dir: PathBuf,
+    pub(super) identity: LogIdentity,
+    pub(super) config: LogConfig,
+    /// By base offset; the last is active. Never empty.
+    pub(super) segments: VecDeque<Segment>,
+    pub(super) log_start_offset: i64,
+    pub(super) next_offset: i64,
+    pub(super) next_index: u64,
+    pub(super) last_leader_epoch: i32,
+    pub(super) producers: ProducerStates,
+    pub(super) epochs: EpochCache,
+    /// (offset after a batch, position after it) in the active segment, newest last.
+    pub(super) recent: VecDeque<(i64, u32)>,
+    /// Offset ranges whose bytes are bad.
+    pub(super) quarantined: Vec<(i64, i64)>,
+    /// Written since the last capture.
+    pub(super) dirty: Vec<SharedFile>,
+    pub(super) dirty_dir: bool,
+    pub(super) size_bytes: u64,
+    /// Producer snapshots written for checkpoints, oldest first.
+    pub(super) checkpoint_snapshots: VecDeque<i64>,
+}
+
+/// What a checkpoint must sync before it may say `end`.
+#[derive(Debug)]
+pub struct Capture {
+    /// The log's end at that moment.
+    pub end: LogEnd,
+    /// The log's start at that moment.
+    pub log_start_offset: i64,
+    files: Vec<SharedFile>,
+    dir: Option<(SharedDisk, PathBuf)>,
+}
+
+impl Capture {
+    /// Makes everything below `end` survive a power cut. Slow: to be called outside the log's lock.
+    ///
+    /// # Errors
+    /// The disk's; nothing may be retried.
+    pub fn sync(&self) -> Result<(), LogError> {
+        for file in &self.files {
+            at(Path::new("segment"), file.sync_data())?;
+        }
+        if let Some((disk, dir)) = &self.dir {
+            at(dir, disk.sync_dir(dir))?;
+        }
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Makes a new log: one segment with its header frame, and the membership frame that every log starts with.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn create(disk: SharedDisk, dir: &Path, identity: LogIdentity, config: LogConfig) -> Result<Self, LogError> {
+        at(dir, disk.create_dir_all(dir))?;
+        let mut log = Self::bare(disk, dir, identity, config);
+        log.write_metadata()?;
+        log.start_segment()?;
+        let voters = 1_u32.to_be_bytes();
+        log.append_internal(InternalKind::Membership, &voters, 0).map_err(|error| match error {
+            super::AppendError::Log(error) => error,
+            other => LogError::Damaged { path: dir.to_path_buf(), what: other.to_string() },
+        })?;
+        Ok(log)
+    }
+
+    pub(super) fn bare(disk: SharedDisk, dir: &Path, identity: LogIdentity, config: LogConfig) -> Self {
+        Self {
+            disk,
+            dir: dir.to_path_buf(),
+            identity,
+            config,
+            segments: VecDeque::new(),
+            log_start_offset: 0,
+            next_offset: 0,
+            next_index: 0,
+            last_leader_epoch: -1,
+            producers: ProducerStates::default(),
+            epochs: EpochCache::default(),
+            recent: VecDeque::new(),
+            quarantined: Vec::new(),
+            dirty: Vec::new(),
+            dirty_dir: true,
+            size_bytes: 0,
+            checkpoint_snapshots: VecDeque::new(),
+        }
+    }
+
+    /// `partition.metadata`, as Kafka writes it.
+    fn write_metadata(&mut self) -> Result<(), LogError> {
+        let path = self.dir.join("partition.metadata");
+        let text = format!("version: 0\ntopic_id: {}\n", self.identity.topic_id);
+        let file = at(&path, self.disk.open(&path, OpenMode::Create))?;
+        at(&path, file.write_all_at(&[std::io::IoSlice::new(text.as_bytes())], 0))?;
+        self.dirty.push(file);
+        Ok(())
+    }
+
+    /// Opens a new active segment at the log's end and writes its header frame.
+    pub(super) fn start_segment(&mut self) -> Result<(), LogError> {
+        let mut segment = Segment::empty(self.next_offset, self.next_index);
+        let file = segment.create_file(&*self.disk, &self.dir)?;
+        self.dirty.push(file.clone());
+        self.dirty_dir = true;
+        let frame = SegmentHeader::frame(&self.identity, self.next_offset, self.next_index, self.last_leader_epoch);
+        at(&segment.path(&self.dir), file.write_all_at(&[std::io::IoSlice::new(&frame)], 0))?;
+        let header = tidemark_record::batch::verify(&frame)
+            .map_err(|cause| LogError::Damaged { path: self.dir.clone(), what: cause.to_string() })?;
+        segment.note_frame(
+            &header,
+            self.next_index,
+            crate::os::checksum::crc32c(&frame),
+            self.config.index_interval_bytes,
+        );
+        self.size_bytes += frame.len() as u64;
+        self.segments.push_back(segment);
+        self.recent.clear();
+        Ok(())
+    }
+
+    /// Seals the active segment and opens the next.
+    pub(super) fn roll(&mut self) -> Result<(), LogError> {
+        let (next_index, next_offset) = (self.next_index, self.next_offset);
+        if let Some(active) = self.segments.back_mut() {
+            self.dirty.extend(active.seal(&*self.disk, &self.dir, next_index, next_offset)?);
+        }
+        if !self.producers.is_empty() {
+            let path = self.dir.join(file_name(next_offset, "snapshot"));
+            self.dirty.push(self.producers.write(&*self.disk, &path)?);
+        }
+        self.start_segment()
+    }
+
+    /// The active segment.
+    pub(super) fn active(&self) -> &Segment {
+        &self.segments[self.segments.len() - 1]
+    }
+
+    /// The active segment.
+    pub(super) fn active_mut(&mut self) -> &mut Segment {
+        let last = self.segments.len() - 1;
+        &mut self.segments[last]
+    }
+
+    /// First offset there is.
+    pub fn log_start_offset(&self) -> i64 {
+        self.log_start_offset
+    }
+
+    /// Offset that the next record gets.
+    pub fn log_end_offset(&self) -> i64 {
+        self.next_offset
+    }
+
+    /// Raft index that the next frame gets.
+    pub fn next_index(&self) -> u64 {
+        self.next_index
+    }
+
+    /// Leader epoch of the last frame; -1 for a new log.
+    pub fn last_leader_epoch(&self) -> i32 {
+        self.last_leader_epoch
+    }
+
+    /// Bytes of all segments.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Segments, the active one included.
+    pub fn segment_count(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Which partition it is.
+    pub fn identity(&self) -> LogIdentity {
+        self.identity
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Offset ranges that cannot be served, as (first, first good behind).
+    pub fn quarantined(&self) -> &[(i64, i64)] {
+        &self.quarantined
+    }
+
+    /// Marks an offset range as bad: it is answered with an error, and the rest is served.
+    pub fn quarantine(&mut self, from: i64, to: i64) {
+        self.quarantined.push((from, to));
+    }
+
+    /// New settings; segments keep their shape, the next append and retention follow them.
+    pub fn set_config(&mut self, config: LogConfig) {
+        self.config = config;
+    }
+
+    /// Leader epochs with the offset and Raft index each began at.
+    pub fn leader_epochs(&self) -> &[EpochEntry] {
+        self.epochs.entries()
+    }
+
+    /// The largest epoch at or below `epoch` and the offset where it ends; `None` if there is none.
+    pub fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
+        self.epochs.end_offset_for(epoch, self.next_offset)
+    }
+
+    /// The epoch that wrote an offset; -1 if unknown.
+    pub fn epoch_at(&self, offset: i64) -> i32 {
+        self.epochs.epoch_at(offset).unwrap_or(-1)
+    }
+
+    /// Producers with state, by id.
+    pub fn producers(&self) -> Vec<ProducerInfo> {
+        self.producers.describe()
+    }
+
+    /// Forgets producers silent for `producer.id.expiration.ms`.
+    pub fn expire_producers(&mut self, now_ms: i64) {
+        self.producers.expire(now_ms, self.config.producer_id_expiration_ms);
+    }
+
+    /// Tells that nothing below `offset` will be truncated any more.
+    pub fn settle(&mut self, offset: i64) {
+        self.producers.settle(offset);
+    }
+
+    /// Where the log ends.
+    pub fn end(&self) -> LogEnd {
+        let active = self.active();
+        LogEnd {
+            segment_base_offset: active.base_offset,
+            position: active.size.into(),
+            next_offset: self.next_offset,
+            next_index: self.next_index,
+            last_leader_epoch: self.last_leader_epoch,
+            running_crc: active.running_crc,
+        }
+    }
+
+    /// Whether anything was written since the last capture.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty_dir || !self.dirty.is_empty()
+    }
+
+    /// Writes out what is kept in memory and says what to sync. The caller holds the log's lock; the syncs come later.
+    ///
+    /// # Errors
+    /// The disk's: the log is finished.
+    pub fn capture(&mut self) -> Result<Capture, LogError> {
+        let (disk, dir) = (self.disk.clone(), self.dir.clone());
+        let active = self.active_mut();
+        let index_path = active.index_path(&dir);
+        let index = active.index.flush(&*disk, &index_path)?;
+        self.dirty.extend(index);
+        if !self.producers.is_empty() && self.checkpoint_snapshots.back() != Some(&self.next_offset) {
+            let path = dir.join(file_name(self.next_offset, "snapshot"));
+            self.dirty.push(self.producers.write(&*disk, &path)?);
+            self.dirty_dir = true;
+            self.checkpoint_snapshots.push_back(self.next_offset);
+            self.drop_old_snapshots()?;
+        }
+        let dir = std::mem::take(&mut self.dirty_dir).then_some((disk, dir));
+        Ok(Capture {
+            end: self.end(),
+            log_start_offset: self.log_start_offset,
+            files: std::mem::take(&mut self.dirty),
+            dir,
+        })
+    }
+
+    /// The last two checkpoints may need theirs; a segment's own stays with the segment.
+    fn drop_old_snapshots(&mut self) -> Result<(), LogError> {
+        while self.checkpoint_snapshots.len() > 3 {
+            let Some(offset) = self.checkpoint_snapshots.pop_front() else { break };
+            let path = self.dir.join(file_name(offset, "snapshot"));
+            if !self.segments.iter().any(|segment| segment.base_offset == offset) && self.disk.exists(&path) {
+                at(&path, self.disk.remove_file(&path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the files of an idle log; the next touch opens them again.
+    pub fn close_files(&mut self) {
+        for segment in &mut self.segments {
+            segment.close_files();
+        }
+    }
+
+    /// Removes the log: the directory gets another name first, so that a crash leaves no half of it under its own.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn delete(self) -> Result<(), LogError> {
+        let name = self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let doomed = self.dir.with_file_name(format!("{name}.{}-delete", self.identity.topic_id.simple()));
+        at(&self.dir, self.disk.rename(&self.dir, &doomed))?;
+        if let Some(above) = doomed.parent() {
+            at(above, self.disk.sync_dir(above))?;
+        }
+        at(&doomed, self.disk.remove_dir_all(&doomed))
+    }
+}

@@ -1,0 +1,390 @@
+//! Opening a log that is there: cut to what a checkpoint says, or walked to where whole frames end.
+
+use std::path::Path;
+
+use tidemark_record::BatchHeader;
+
+use super::{
+    LogEnd,
+    config::{LogConfig, LogIdentity},
+    error::{LogError, at},
+    leader_epoch::EpochCache,
+    log::Log,
+    producer_state::ProducerStates,
+    segment::{Segment, file_name},
+    walk::FrameWalk,
+};
+use crate::os::{checksum, disk::SharedDisk};
+
+/// Bytes read at once when a checksum is taken over a stretch of a segment.
+const CHUNK: usize = 1 << 20;
+
+/// What opening found and did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OpenReport {
+    /// Bytes behind the end that were cut off.
+    pub truncated_bytes: u64,
+    /// Offsets below the checkpointed end whose bytes are bad.
+    pub damaged: Option<(i64, i64)>,
+    /// Derived files that were made anew.
+    pub rebuilt: Vec<&'static str>,
+}
+
+impl Log {
+    /// Opens the log in `dir`. With `end`, it is cut there and only the stretch behind the last index row is checked; without, every
+    /// frame of the last segment is, and the first bad one ends the log. `keep_tail` goes on from `end` over whole frames
+    /// behind it, for logs whose entries bypass the journal.
+    ///
+    /// # Errors
+    /// The disk's, a newer format, another topic's directory, or a segment that the checkpoint names and that is not there.
+    pub fn open(
+        disk: SharedDisk,
+        dir: &Path,
+        identity: LogIdentity,
+        config: LogConfig,
+        end: Option<&LogEnd>,
+        keep_tail: bool,
+    ) -> Result<(Self, OpenReport), LogError> {
+        let mut log = Self::bare(disk, dir, identity, config);
+        log.dirty_dir = false;
+        let mut report = OpenReport::default();
+        log.find_segments()?;
+        if let Some(end) = end {
+            log.cut(end, keep_tail, &mut report)?;
+        }
+        if end.is_none() || keep_tail {
+            log.walk_tail(end, &mut report)?;
+        }
+        log.size_bytes = log.segments.iter().map(|segment| u64::from(segment.size)).sum();
+        log.log_start_offset = log.segments.front().map_or(0, |first| first.base_offset);
+        log.load_epochs(&mut report)?;
+        log.load_producers(&mut report)?;
+        for segment in &mut log.segments {
+            segment.close_files();
+        }
+        Ok((log, report))
+    }
+
+    /// Tells an opened log where it starts; the journal and its checkpoints keep that number.
+    pub fn restore_log_start(&mut self, offset: i64) {
+        self.log_start_offset = self.log_start_offset.max(offset);
+        self.next_offset = self.next_offset.max(self.log_start_offset);
+        self.epochs.truncate_from_start(self.log_start_offset);
+    }
+
+    fn find_segments(&mut self) -> Result<(), LogError> {
+        for entry in at(&self.dir, self.disk.read_dir(&self.dir))? {
+            let base = entry.name.strip_suffix(".log").filter(|stem| stem.len() == 20);
+            if let Some(base_offset) = base.and_then(|stem| stem.parse::<i64>().ok()) {
+                self.segments.push_back(Segment::found(&*self.disk, &self.dir, base_offset, entry.len)?);
+            }
+            if let Some(offset) = entry.name.strip_suffix(".snapshot").and_then(|stem| stem.parse::<i64>().ok()) {
+                self.checkpoint_snapshots.push_back(offset);
+            }
+        }
+        self.segments.make_contiguous().sort_by_key(|segment| segment.base_offset);
+        self.checkpoint_snapshots.make_contiguous().sort_unstable();
+        if self.segments.is_empty() {
+            return Err(self.damaged("it holds no segment"));
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, what: &str) -> LogError {
+        LogError::Damaged { path: self.dir.clone(), what: what.to_owned() }
+    }
+
+    /// Makes the log end where the checkpoint says.
+    fn cut(&mut self, end: &LogEnd, keep_tail: bool, report: &mut OpenReport) -> Result<(), LogError> {
+        let place = self.segments.iter().position(|segment| segment.base_offset == end.segment_base_offset);
+        let place = place.ok_or_else(|| self.damaged(&format!("segment {} is missing", end.segment_base_offset)))?;
+        if !keep_tail {
+            self.remove_segments_behind(place, report)?;
+        }
+        let (disk, dir) = (self.disk.clone(), self.dir.clone());
+        let segment = &mut self.segments[place];
+        if u64::from(segment.size) < end.position {
+            let what = format!(
+                "segment {} has {} bytes of the {} that were synced",
+                segment.base_offset, segment.size, end.position
+            );
+            return Err(self.damaged(&what));
+        }
+        let header = segment.read_header(&*disk, &dir)?;
+        segment.first_index = header.first_index;
+        if header.topic_id != self.identity.topic_id {
+            return Err(LogError::WrongTopic { path: dir, found: header.topic_id, expected: self.identity.topic_id });
+        }
+        if !keep_tail && u64::from(segment.size) > end.position {
+            report.truncated_bytes += u64::from(segment.size) - end.position;
+            at(&dir, segment.file(&*disk, &dir)?.set_len(end.position))?;
+        }
+        segment.size = end.position as u32;
+        self.restore_active(place, end, report)?;
+        (self.next_offset, self.next_index) = (end.next_offset, end.next_index);
+        self.last_leader_epoch = end.last_leader_epoch;
+        Ok(())
+    }
+
+    fn remove_segments_behind(&mut self, place: usize, report: &mut OpenReport) -> Result<(), LogError> {
+        while self.segments.len() > place + 1 {
+            let Some(segment) = self.segments.pop_back() else { break };
+            report.truncated_bytes += u64::from(segment.size);
+            self.remove_files(segment.base_offset)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the files of one segment.
+    pub(super) fn remove_files(&mut self, base_offset: i64) -> Result<(), LogError> {
+        for suffix in ["log", "index", "snapshot"] {
+            let path = self.dir.join(file_name(base_offset, suffix));
+            if self.disk.exists(&path) {
+                at(&path, self.disk.remove_file(&path))?;
+            }
+        }
+        self.dirty_dir = true;
+        Ok(())
+    }
+
+    /// What the active segment needs to be appended to: from its last row on. A checksum that differs is damage.
+    fn restore_active(&mut self, place: usize, end: &LogEnd, report: &mut OpenReport) -> Result<(), LogError> {
+        let (disk, dir) = (self.disk.clone(), self.dir.clone());
+        let segment = &mut self.segments[place];
+        segment.forget_from(&*disk, &dir, end.position as u32);
+        if segment.row_where(&*disk, &dir, |_| true).is_none() {
+            report.rebuilt.push("index");
+            self.rebuild_index(place)?;
+        }
+        let segment = &mut self.segments[place];
+        at(&dir, trim_index(&*disk, segment, &dir))?;
+        let row = segment.row_where(&*disk, &dir, |_| true);
+        let (position, crc, timestamp) = row.map_or((0, 0, -1), |row| (row.position, row.running_crc, row.timestamp));
+        segment.max_timestamp = timestamp;
+        segment.bytes_since_row = segment.size - position;
+        let file = segment.file(&*disk, &dir)?;
+        let path = segment.path(&dir);
+        segment.running_crc = checksum_of(&file, &path, position.into(), end.position, crc)?;
+        let whole = segment.running_crc == end.running_crc;
+        let mut walk = FrameWalk::new(file.clone(), &path, position.into(), end.position);
+        let mut good = true;
+        while let Some(frame) = walk.next_frame().unwrap_or_else(|_| {
+            good = false;
+            None
+        }) {
+            if !frame.header.is_internal() {
+                segment.max_timestamp = segment.max_timestamp.max(frame.header.max_timestamp);
+            }
+        }
+        let mut first = FrameWalk::new(file, &path, 0, end.position);
+        while let Ok(Some(frame)) = first.next_frame() {
+            if !frame.header.is_internal() {
+                segment.first_timestamp = frame.header.max_timestamp;
+                break;
+            }
+        }
+        if !whole || !good {
+            segment.running_crc = end.running_crc;
+            let from = row.map_or(segment.base_offset, |row| row.offset);
+            report.damaged = Some((from, end.next_offset));
+            self.quarantined.push((from, end.next_offset));
+        }
+        Ok(())
+    }
+
+    /// Makes the index of a segment anew from its frames.
+    pub(super) fn rebuild_index(&mut self, place: usize) -> Result<(), LogError> {
+        let (disk, dir, interval) = (self.disk.clone(), self.dir.clone(), self.config.index_interval_bytes);
+        let old = &self.segments[place];
+        let mut fresh = Segment::empty(old.base_offset, old.first_index);
+        let mut index = old.first_index;
+        let mut walk = FrameWalk::new(old.file(&*disk, &dir)?, &old.path(&dir), 0, old.size.into());
+        // a bad frame ends the index; what lies behind it is found to be damaged when it is read
+        while let Ok(Some(frame)) = walk.next_frame() {
+            let bytes = walk.read_frame(&frame)?;
+            let full = fresh.note_frame(&frame.header, index, checksum::crc32c(&bytes), interval);
+            index += u64::from(frame.position > 0);
+            if full {
+                fresh.index.flush(&*disk, &fresh.index_path(&dir))?;
+            }
+        }
+        fresh.index.flush(&*disk, &fresh.index_path(&dir))?;
+        fresh.size = old.size;
+        self.segments[place] = fresh;
+        Ok(())
+    }
+
+    /// Walks whole, checked frames from `end` (or the last segment's start) on; the first bad one ends the log.
+    fn walk_tail(&mut self, end: Option<&LogEnd>, report: &mut OpenReport) -> Result<(), LogError> {
+        let mut place = match end {
+            Some(end) => {
+                self.segments.iter().position(|segment| segment.base_offset == end.segment_base_offset).unwrap_or(0)
+            }
+            None => self.last_headed_segment(report)?,
+        };
+        let mut from = end.map_or(0, |end| end.position);
+        loop {
+            let whole = self.walk_segment(place, from, report)?;
+            let follows =
+                self.segments.get(place + 1).is_some_and(|next| whole && next.base_offset == self.next_offset);
+            if !follows {
+                break;
+            }
+            let (next_index, next_offset, disk, dir) =
+                (self.next_index, self.next_offset, self.disk.clone(), self.dir.clone());
+            self.segments[place].seal(&*disk, &dir, next_index, next_offset)?;
+            place += 1;
+            from = 0;
+        }
+        self.remove_segments_behind(place, report)
+    }
+
+    /// The last segment whose header frame is whole; those behind it were being made when the process ended.
+    fn last_headed_segment(&mut self, report: &mut OpenReport) -> Result<usize, LogError> {
+        for place in (0..self.segments.len()).rev() {
+            match self.segments[place].read_header(&*self.disk, &self.dir) {
+                Ok(header) => {
+                    self.segments[place].first_index = header.first_index;
+                    self.next_index = header.first_index;
+                    self.next_offset = self.segments[place].base_offset;
+                    self.last_leader_epoch = header.previous_epoch;
+                    return Ok(place);
+                }
+                Err(error @ LogError::NewerVersion { .. }) => return Err(error),
+                Err(_) if place > 0 => report.truncated_bytes += u64::from(self.segments[place].size),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(self.damaged("it holds no whole segment"))
+    }
+
+    /// Walks one segment from a position. True if it is whole to its end; else it is cut behind the last good frame.
+    fn walk_segment(&mut self, place: usize, from: u64, report: &mut OpenReport) -> Result<bool, LogError> {
+        let (disk, dir, interval) = (self.disk.clone(), self.dir.clone(), self.config.index_interval_bytes);
+        let found = at(&dir, self.segments[place].file(&*disk, &dir)?.size())?;
+        if from == 0 {
+            let old = &self.segments[place];
+            self.segments[place] = Segment::empty(old.base_offset, self.next_index);
+        }
+        let segment = &mut self.segments[place];
+        let file = segment.file(&*disk, &dir)?;
+        let mut walk = FrameWalk::new(file.clone(), &segment.path(&dir), from, found);
+        let mut good_end = from;
+        let mut epoch = self.last_leader_epoch;
+        let mut batches: Vec<BatchHeader> = Vec::new();
+        while let Ok(Some(frame)) = walk.next_frame() {
+            let bytes = walk.read_frame(&frame)?;
+            let header = &frame.header;
+            let fits = header.base_offset >= self.next_offset && header.partition_leader_epoch >= epoch;
+            if !fits || tidemark_record::batch::verify(&bytes).is_err() {
+                break;
+            }
+            epoch = header.partition_leader_epoch;
+            let full = segment.note_frame(header, self.next_index, checksum::crc32c(&bytes), interval);
+            if full {
+                segment.index.flush(&*disk, &segment.index_path(&dir))?;
+            }
+            if frame.position > 0 {
+                self.next_index += 1;
+            }
+            if !header.is_internal() {
+                self.next_offset = header.next_offset();
+                batches.push(*header);
+            }
+            good_end = frame.end();
+        }
+        self.last_leader_epoch = epoch;
+        if good_end < found {
+            report.truncated_bytes += found - good_end;
+            at(&dir, file.set_len(good_end))?;
+        }
+        Ok(good_end == found)
+    }
+
+    fn load_epochs(&mut self, report: &mut OpenReport) -> Result<(), LogError> {
+        if let Some(mut epochs) = EpochCache::read(&*self.disk, &self.dir) {
+            epochs.truncate_from_end(self.next_offset, self.next_index);
+            let last = epochs.entries().last().map_or(-1, |entry| entry.epoch);
+            if last == self.last_leader_epoch || self.next_offset == 0 {
+                self.epochs = epochs;
+                return Ok(());
+            }
+        }
+        let mut epochs = EpochCache::default();
+        self.for_each_batch(i64::MIN, |header, index| {
+            epochs.assign(header.partition_leader_epoch, header.base_offset, index);
+        })?;
+        if !epochs.entries().is_empty() {
+            report.rebuilt.push("leader-epoch-checkpoint");
+            epochs.write(&*self.disk, &self.dir)?;
+        }
+        self.epochs = epochs;
+        Ok(())
+    }
+
+    fn load_producers(&mut self, report: &mut OpenReport) -> Result<(), LogError> {
+        let mut from = i64::MIN;
+        let usable: Vec<i64> =
+            self.checkpoint_snapshots.iter().copied().filter(|offset| *offset <= self.next_offset).collect();
+        for offset in usable.into_iter().rev() {
+            let path = self.dir.join(file_name(offset, "snapshot"));
+            match ProducerStates::read(&*self.disk, &path) {
+                Some(states) => {
+                    self.producers = states;
+                    from = offset;
+                    break;
+                }
+                None => report.rebuilt.push("snapshot"),
+            }
+        }
+        let mut producers = std::mem::take(&mut self.producers);
+        if from < self.next_offset {
+            self.for_each_batch(from, |header, _| producers.update(header, false))?;
+        }
+        self.producers = producers;
+        Ok(())
+    }
+
+    /// Every batch whose base offset is at or above `from`, with its Raft index counted within its segment. Stops at damage.
+    fn for_each_batch(&self, from: i64, mut take: impl FnMut(&BatchHeader, u64)) -> Result<(), LogError> {
+        for (place, segment) in self.segments.iter().enumerate() {
+            if self.segments.get(place + 1).is_some_and(|next| next.base_offset <= from) {
+                continue;
+            }
+            let mut index =
+                segment.read_header(&*self.disk, &self.dir).map_or(segment.first_index, |header| header.first_index);
+            let mut walk =
+                FrameWalk::new(segment.file(&*self.disk, &self.dir)?, &segment.path(&self.dir), 0, segment.size.into());
+            while let Ok(Some(frame)) = walk.next_frame() {
+                if !frame.header.is_internal() && frame.header.base_offset >= from {
+                    take(&frame.header, index);
+                }
+                index += u64::from(frame.position > 0);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Rows behind the kept ones must not come back at the next start.
+fn trim_index(disk: &dyn crate::os::disk::Disk, segment: &Segment, dir: &Path) -> std::io::Result<()> {
+    let path = segment.index_path(dir);
+    if !disk.exists(&path) {
+        return Ok(());
+    }
+    disk.open(&path, crate::os::disk::OpenMode::ReadWrite)?
+        .set_len((segment.index.len() * super::index::ROW_LEN) as u64)
+}
+
+/// CRC-32C of a stretch of a file, going on from `crc`.
+fn checksum_of(file: &crate::os::disk::SharedFile, path: &Path, from: u64, to: u64, crc: u32) -> Result<u32, LogError> {
+    let (mut crc, mut from) = (crc, from);
+    let mut bytes = vec![0; CHUNK.min((to - from) as usize)];
+    while from < to {
+        let piece = CHUNK.min((to - from) as usize);
+        at(path, file.read_exact_at(&mut bytes[..piece], from))?;
+        crc = checksum::append(crc, &bytes[..piece]);
+        from += piece as u64;
+    }
+    Ok(crc)
+}
