@@ -2,8 +2,10 @@
 //!
 //! Data falls: net → api → partition → raft → log and journal. No arrow goes up; `tests/architecture.rs` holds the table.
 
+pub mod controller;
 pub mod journal;
 pub mod log;
+pub mod metadata;
 pub mod metrics;
 pub mod os;
 pub mod partition;

@@ -1,0 +1,221 @@
+//! Settings of topics and brokers: replacing them all (AlterConfigs) or changing single keys (IncrementalAlterConfigs).
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::{
+    controller::Controller,
+    error::ControllerError::{self, InvalidConfig, InvalidRequest},
+};
+use crate::metadata::{
+    Image, MetadataRecord,
+    topic_config::{BROKER_KEYS, ConfigKind, Valid, check_value, topic_key},
+};
+
+/// What has settings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// A topic.
+    Topic(String),
+    /// A broker; `None` is the default of all.
+    Broker(Option<i32>),
+}
+
+/// What to do to one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigOp {
+    /// Set it.
+    Set,
+    /// Take it back to its default.
+    Delete,
+    /// Add items to a list.
+    Append,
+    /// Take items out of a list.
+    Subtract,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigChange {
+    /// The key.
+    pub key: String,
+    /// What to do.
+    pub op: ConfigOp,
+    /// The value; needed except for a delete.
+    pub value: Option<String>,
+}
+
+/// Checks a new topic's settings.
+pub(super) fn check_topic_configs(
+    configs: &[(String, Option<String>)],
+) -> Result<BTreeMap<String, String>, ControllerError> {
+    let mut checked = BTreeMap::new();
+    for (key, value) in configs {
+        let Some(value) = value else {
+            return Err(InvalidConfig(format!("Null value not supported for topic configs: {key}")));
+        };
+        check_topic_config(key, value)?;
+        checked.insert(key.clone(), value.clone());
+    }
+    Ok(checked)
+}
+
+fn check_topic_config(key: &str, value: &str) -> Result<(), ControllerError> {
+    let known = topic_key(key).ok_or_else(|| InvalidConfig(format!("Unknown topic config name: {key}")))?;
+    check_value(known.name, known.kind, known.valid, value).map_err(InvalidConfig)
+}
+
+fn check_broker_config(key: &str, value: &str) -> Result<(), ControllerError> {
+    match BROKER_KEYS.iter().find(|(name, ..)| *name == key) {
+        Some((name, kind, _, true)) => check_value(name, *kind, Valid::Any, value).map_err(InvalidConfig),
+        Some(_) => Err(InvalidRequest(format!("Cannot update these configs dynamically: Set({key})"))),
+        // Kafka keeps keys that it does not know: they may be a plugin's
+        None => Ok(()),
+    }
+}
+
+impl Resource {
+    fn own(&self, image: &Image) -> Result<BTreeMap<String, String>, ControllerError> {
+        Ok(match self {
+            Self::Topic(name) => image.topic(name).ok_or(ControllerError::UnknownTopic)?.configs.clone(),
+            Self::Broker(id) => image.broker_configs(id.unwrap_or(-1)).cloned().unwrap_or_default(),
+        })
+    }
+
+    fn check(&self, key: &str, value: &str) -> Result<(), ControllerError> {
+        match self {
+            Self::Topic(_) => check_topic_config(key, value),
+            Self::Broker(_) => check_broker_config(key, value),
+        }
+    }
+
+    fn default_list(&self, key: &str) -> Option<String> {
+        match self {
+            Self::Topic(_) => topic_key(key).map(|known| known.default.to_owned()),
+            Self::Broker(_) => {
+                BROKER_KEYS.iter().find(|(name, ..)| *name == key).and_then(|known| known.2.map(str::to_owned))
+            }
+        }
+    }
+
+    fn is_list(&self, key: &str) -> bool {
+        match self {
+            Self::Topic(_) => topic_key(key).is_some_and(|known| known.kind == ConfigKind::List),
+            Self::Broker(_) => BROKER_KEYS.iter().any(|(name, kind, ..)| *name == key && *kind == ConfigKind::List),
+        }
+    }
+
+    fn record(&self, image: &Image, key: &str, value: Option<&str>) -> Result<MetadataRecord, ControllerError> {
+        let (key, value) = (key.to_owned(), value.map(str::to_owned));
+        Ok(match self {
+            Self::Topic(name) => {
+                let topic_id = image.topic(name).ok_or(ControllerError::UnknownTopic)?.id;
+                MetadataRecord::TopicConfig { topic_id, key, value }
+            }
+            Self::Broker(id) => MetadataRecord::BrokerConfig { broker_id: id.unwrap_or(-1), key, value },
+        })
+    }
+}
+
+impl Controller {
+    /// Changes single keys. Each resource is judged and committed by itself: all of its changes, or none.
+    pub async fn incremental_alter_configs(
+        &self,
+        resources: &[(Resource, Vec<ConfigChange>)],
+        validate_only: bool,
+    ) -> Vec<Result<(), ControllerError>> {
+        let _deciding = self.decide().await;
+        let mut seen = HashSet::new();
+        let mut answers = Vec::with_capacity(resources.len());
+        for (resource, changes) in resources {
+            if !seen.insert(resource) {
+                answers.push(Err(InvalidRequest("Each resource must appear at most once.".into())));
+                continue;
+            }
+            answers.push(match self.plan_changes(resource, changes) {
+                Ok(records) if !validate_only => self.commit(&records).await,
+                planned => planned.map(drop),
+            });
+        }
+        answers
+    }
+
+    fn plan_changes(
+        &self,
+        resource: &Resource,
+        changes: &[ConfigChange],
+    ) -> Result<Vec<MetadataRecord>, ControllerError> {
+        let image = self.image.load();
+        let own = resource.own(&image)?;
+        let mut keys = HashSet::new();
+        let mut records = Vec::new();
+        for change in changes {
+            let key = change.key.as_str();
+            if !keys.insert(key) {
+                return Err(InvalidRequest(format!("Error due to duplicate config keys: {key}")));
+            }
+            let value = match (change.op, &change.value) {
+                (ConfigOp::Delete, _) => None,
+                (_, None) => return Err(InvalidRequest(format!("Null value not supported for : {key}"))),
+                (ConfigOp::Set, Some(value)) => Some(value.clone()),
+                (ConfigOp::Append | ConfigOp::Subtract, Some(_)) if !resource.is_list(key) => {
+                    let op = if change.op == ConfigOp::Append { "APPEND" } else { "SUBTRACT" };
+                    return Err(InvalidConfig(format!("Can't {op} to key {key} because its type is not LIST.")));
+                }
+                (op, Some(value)) => {
+                    let now = own.get(key).cloned().or_else(|| resource.default_list(key)).unwrap_or_default();
+                    Some(edit_list(&now, value, op == ConfigOp::Append))
+                }
+            };
+            match &value {
+                Some(value) => resource.check(key, value)?,
+                None if matches!(resource, Resource::Topic(_)) && topic_key(key).is_none() => {
+                    return Err(InvalidConfig(format!("Unknown topic config name: {key}")));
+                }
+                None => {}
+            }
+            if own.get(key) != value.as_ref() {
+                records.push(resource.record(&image, key, value.as_deref())?);
+            }
+        }
+        Ok(records)
+    }
+
+    /// Replaces all settings of each resource: what is not named goes back to its default.
+    pub async fn alter_configs(
+        &self,
+        resources: &[(Resource, Vec<(String, Option<String>)>)],
+        validate_only: bool,
+    ) -> Vec<Result<(), ControllerError>> {
+        let changes: Vec<(Resource, Vec<ConfigChange>)> = resources
+            .iter()
+            .map(|(resource, configs)| {
+                let image = self.image.load();
+                let named: HashSet<&str> = configs.iter().map(|(key, _)| key.as_str()).collect();
+                let own = resource.own(&image).unwrap_or_default();
+                let dropped = own.into_keys().filter(|key| !named.contains(key.as_str()));
+                let deletes = dropped.map(|key| ConfigChange { key, op: ConfigOp::Delete, value: None });
+                let sets = configs.iter().map(|(key, value)| ConfigChange {
+                    key: key.clone(),
+                    op: ConfigOp::Set,
+                    value: value.clone(),
+                });
+                (resource.clone(), sets.chain(deletes).collect())
+            })
+            .collect();
+        self.incremental_alter_configs(&changes, validate_only).await
+    }
+}
+
+fn edit_list(now: &str, change: &str, add: bool) -> String {
+    let items = |text: &str| {
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut list = items(now);
+    for item in items(change) {
+        list.retain(|known| add || *known != item);
+        if add && !list.contains(&item) {
+            list.push(item);
+        }
+    }
+    list.join(",")
+}

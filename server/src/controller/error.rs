@@ -1,0 +1,41 @@
+//! Why the controller refused, one variant per answer that a Kafka client can tell apart.
+
+use super::log::ProposeError;
+
+/// A refusal; the text is for people, in Kafka's words where it has some.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ControllerError {
+    /// INVALID_TOPIC_EXCEPTION (17).
+    #[error("{0}")]
+    InvalidTopic(String),
+    /// TOPIC_ALREADY_EXISTS (36).
+    #[error("Topic '{0}' already exists.")]
+    TopicExists(String),
+    /// UNKNOWN_TOPIC_OR_PARTITION (3).
+    #[error("This server does not host this topic-partition.")]
+    UnknownTopic,
+    /// UNKNOWN_TOPIC_ID (100).
+    #[error("This server does not host this topic ID.")]
+    UnknownTopicId,
+    /// INVALID_PARTITIONS (37).
+    #[error("{0}")]
+    InvalidPartitions(String),
+    /// INVALID_REPLICATION_FACTOR (38).
+    #[error("{0}")]
+    InvalidReplicationFactor(String),
+    /// INVALID_REPLICA_ASSIGNMENT (39).
+    #[error("{0}")]
+    InvalidAssignment(String),
+    /// INVALID_CONFIG (40).
+    #[error("{0}")]
+    InvalidConfig(String),
+    /// INVALID_REQUEST (42).
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// POLICY_VIOLATION (44).
+    #[error("{0}")]
+    PolicyViolation(String),
+    /// KAFKA_STORAGE_ERROR (56) or NOT_CONTROLLER (41), as the log says.
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
+}

@@ -1,0 +1,124 @@
+//! The controller over a log in memory.
+
+use std::sync::{Arc, Mutex};
+
+use super::{log::Proposing, *};
+use crate::{
+    metadata::{Image, MetadataRecord, topic_config::BrokerDefaults},
+    os::random::Random,
+};
+
+#[derive(Default, Clone)]
+struct Memory(Arc<Mutex<Vec<MetadataRecord>>>);
+
+impl MetadataLog for Memory {
+    fn propose(&self, records: &[MetadataRecord]) -> Proposing<'_> {
+        self.0.lock().unwrap().extend_from_slice(records);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl ImageListener for Memory {
+    fn image_changed(&self, _: &Image, _: &Image) {}
+}
+
+async fn controller() -> (Controller, Memory) {
+    let config = ControllerConfig {
+        node_id: 1,
+        default_partitions: 3,
+        default_replication_factor: 1,
+        partitions_max: 50,
+        broker_defaults: BrokerDefaults::default(),
+    };
+    let memory = Memory::default();
+    let image = ImageHandle::new(Image::default());
+    let controller =
+        Controller::new(config, image, Random::seeded(1), Box::new(memory.clone()), Box::new(memory.clone()));
+    controller.register_broker("c", "localhost", 9092, None).await.unwrap();
+    (controller, memory)
+}
+
+fn new_topic(name: &str) -> NewTopic {
+    NewTopic { name: name.into(), partitions: -1, replication_factor: -1, ..NewTopic::default() }
+}
+
+#[tokio::test]
+async fn topics_are_made_and_replay_gives_the_same_image() {
+    let (controller, memory) = controller().await;
+    let made =
+        controller.create_topics(&[new_topic("a.b"), new_topic("a_b"), new_topic("c"), new_topic("c")], false).await;
+    assert_eq!(made[0].as_ref().unwrap().partitions, 3);
+    assert!(matches!(&made[1], Err(ControllerError::InvalidTopic(what)) if what.contains("collides")));
+    assert!(
+        matches!(made[2], Err(ControllerError::InvalidRequest(_)))
+            && matches!(made[3], Err(ControllerError::InvalidRequest(_)))
+    );
+    let checked = controller.create_topics(&[new_topic("d")], true).await;
+    assert!(checked[0].is_ok() && controller.image().topic("d").is_none());
+    let mut replayed = Image::default();
+    memory.0.lock().unwrap().iter().for_each(|record| replayed.apply(record));
+    assert_eq!(&replayed, &*controller.image());
+}
+
+#[tokio::test]
+async fn each_bad_topic_gets_its_own_error() {
+    let (controller, _) = controller().await;
+    let cases: Vec<(NewTopic, fn(&ControllerError) -> bool)> = vec![
+        (NewTopic { partitions: 0, ..new_topic("x") }, |e| matches!(e, ControllerError::InvalidPartitions(_))),
+        (NewTopic { partitions: 1_000_000, ..new_topic("x") }, |e| matches!(e, ControllerError::InvalidPartitions(_))),
+        (NewTopic { replication_factor: 0, ..new_topic("x") }, |e| {
+            matches!(e, ControllerError::InvalidReplicationFactor(_))
+        }),
+        (NewTopic { replication_factor: 2, ..new_topic("x") }, |e| {
+            matches!(e, ControllerError::InvalidReplicationFactor(_))
+        }),
+        (NewTopic { configs: vec![("nope".into(), Some("1".into()))], ..new_topic("x") }, |e| {
+            matches!(e, ControllerError::InvalidConfig(_))
+        }),
+        (NewTopic { configs: vec![("retention.ms".into(), Some("-7".into()))], ..new_topic("x") }, |e| {
+            matches!(e, ControllerError::InvalidConfig(_))
+        }),
+        (NewTopic { assignments: vec![(0, vec![9])], ..new_topic("x") }, |e| {
+            matches!(e, ControllerError::InvalidAssignment(_))
+        }),
+        (NewTopic { partitions: 1, assignments: vec![(0, vec![1])], ..new_topic("x") }, |e| {
+            matches!(e, ControllerError::InvalidRequest(_))
+        }),
+        (new_topic("../x"), |e| matches!(e, ControllerError::InvalidTopic(_))),
+    ];
+    for (topic, expected) in cases {
+        let answer = controller.create_topics(std::slice::from_ref(&topic), false).await.remove(0);
+        assert!(expected(answer.as_ref().unwrap_err()), "{topic:?}: {answer:?}");
+    }
+    assert_eq!(controller.image().topics().len(), 0);
+}
+
+#[tokio::test]
+async fn growing_deleting_and_settings() {
+    let (controller, _) = controller().await;
+    controller.create_topics(&[new_topic("t")], false).await;
+    let grow = |count| GrowTopic { name: "t".into(), count, assignments: None };
+    assert!(matches!(
+        controller.create_partitions(&[grow(3)], false).await[0],
+        Err(ControllerError::InvalidPartitions(_))
+    ));
+    assert!(controller.create_partitions(&[grow(5)], false).await[0].is_ok());
+    assert_eq!(controller.image().topic("t").unwrap().partitions.len(), 5);
+    let set = |key: &str, op, value: &str| {
+        (Resource::Topic("t".into()), vec![ConfigChange { key: key.into(), op, value: Some(value.into()) }])
+    };
+    let answers =
+        controller.incremental_alter_configs(&[set("cleanup.policy", ConfigOp::Append, "compact")], false).await;
+    assert_eq!(answers, [Ok(())]);
+    controller.incremental_alter_configs(&[set("retention.ms", ConfigOp::Set, "5")], false).await;
+    assert_eq!(controller.image().topic("t").unwrap().configs["cleanup.policy"], "delete,compact");
+    let replaced = [(Resource::Topic("t".into()), vec![("segment.bytes".to_owned(), Some("2000000".to_owned()))])];
+    assert_eq!(controller.alter_configs(&replaced, false).await, [Ok(())]);
+    assert_eq!(controller.image().topic("t").unwrap().configs.keys().collect::<Vec<_>>(), ["segment.bytes"]);
+    let (first, second) =
+        (controller.allocate_producer_id().await.unwrap(), controller.allocate_producer_id().await.unwrap());
+    assert_eq!((first, second), (0, 1));
+    let id = controller.image().topic("t").unwrap().id;
+    let gone = controller.delete_topics(&[TopicRef::Id(id), TopicRef::Name("u".into())]).await;
+    assert_eq!(gone, [Ok(("t".into(), id)), Err(ControllerError::UnknownTopic)]);
+}

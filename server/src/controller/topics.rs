@@ -1,0 +1,293 @@
+//! Creating, growing and deleting topics (Kafka `ReplicationControlManager`).
+
+use std::collections::{BTreeMap, HashSet};
+
+use uuid::Uuid;
+
+use super::{
+    configs::check_topic_configs,
+    controller::Controller,
+    error::ControllerError::{
+        self, InvalidAssignment, InvalidPartitions, InvalidReplicationFactor, InvalidRequest, InvalidTopic,
+    },
+};
+use crate::metadata::{Image, MetadataRecord, check_topic_name, collides};
+
+/// A topic to be made.
+#[derive(Debug, Clone, Default)]
+pub struct NewTopic {
+    /// Its name.
+    pub name: String,
+    /// How many partitions; -1 for the broker's default.
+    pub partitions: i32,
+    /// How many replicas each; -1 for the broker's default.
+    pub replication_factor: i16,
+    /// Replicas by partition, instead of counts.
+    pub assignments: Vec<(i32, Vec<i32>)>,
+    /// Settings; a null value is refused.
+    pub configs: Vec<(String, Option<String>)>,
+}
+
+/// A topic that was made, or would have been.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedTopic {
+    /// Its id; zero where nothing was made.
+    pub id: Uuid,
+    /// How many partitions.
+    pub partitions: i32,
+    /// How many replicas each.
+    pub replication_factor: i16,
+    /// Its own settings.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// A topic by name or by id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TopicRef {
+    /// By name.
+    Name(String),
+    /// By id.
+    Id(Uuid),
+}
+
+/// A topic that shall have more partitions.
+#[derive(Debug, Clone, Default)]
+pub struct GrowTopic {
+    /// Its name.
+    pub name: String,
+    /// How many it shall have in all.
+    pub count: i32,
+    /// Replicas of each new partition, or none to let the controller choose.
+    pub assignments: Option<Vec<Vec<i32>>>,
+}
+
+impl Controller {
+    /// Makes topics. Each is judged by itself; all that are allowed are committed as one change.
+    pub async fn create_topics(
+        &self,
+        topics: &[NewTopic],
+        validate_only: bool,
+    ) -> Vec<Result<CreatedTopic, ControllerError>> {
+        let _deciding = self.decide().await;
+        let mut image = Image::clone(&self.image.load());
+        let mut names = HashSet::new();
+        let doubled: HashSet<&str> =
+            topics.iter().map(|topic| topic.name.as_str()).filter(|name| !names.insert(*name)).collect();
+        let mut records = Vec::new();
+        let mut answers = Vec::with_capacity(topics.len());
+        for topic in topics {
+            let judged = if doubled.contains(topic.name.as_str()) {
+                Err(InvalidRequest("Duplicate topic name.".into()))
+            } else {
+                self.plan_topic(&image, topic)
+            };
+            answers.push(judged.map(|(created, planned)| {
+                planned.iter().for_each(|record| image.apply(record));
+                records.extend(planned);
+                if validate_only { CreatedTopic { id: Uuid::nil(), ..created } } else { created }
+            }));
+        }
+        if !validate_only && let Err(error) = self.commit(&records).await {
+            for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
+                *answer = Err(error.clone());
+            }
+        }
+        answers
+    }
+
+    fn plan_topic(
+        &self,
+        image: &Image,
+        topic: &NewTopic,
+    ) -> Result<(CreatedTopic, Vec<MetadataRecord>), ControllerError> {
+        let name = &topic.name;
+        check_topic_name(name).map_err(|error| InvalidTopic(error.to_string()))?;
+        if image.topic(name).is_some() {
+            return Err(ControllerError::TopicExists(name.clone()));
+        }
+        if let Some(other) = image.topics().find(|other| collides(&other.name, name)) {
+            return Err(InvalidTopic(format!("Topic '{name}' collides with existing topic: {}", other.name)));
+        }
+        let assignments = self.assignments(image, topic)?;
+        self.check_room(image, assignments.len())?;
+        let configs = check_topic_configs(&topic.configs)?;
+        let topic_id = self.random.uuid();
+        let mut records = vec![MetadataRecord::CreateTopic { topic_id, name: name.clone() }];
+        let replication_factor = assignments.first().map_or(0, |replicas| replicas.len() as i16);
+        let partitions = assignments.len() as i32;
+        for (partition, replicas) in (0..).zip(assignments) {
+            records.push(MetadataRecord::CreatePartition { topic_id, partition, replicas });
+        }
+        for (key, value) in &configs {
+            records.push(MetadataRecord::TopicConfig { topic_id, key: key.clone(), value: Some(value.clone()) });
+        }
+        Ok((CreatedTopic { id: topic_id, partitions, replication_factor, configs }, records))
+    }
+
+    fn check_room(&self, image: &Image, more: usize) -> Result<(), ControllerError> {
+        let max = self.config.partitions_max;
+        if image.partition_count().saturating_add(more) > max {
+            return Err(InvalidPartitions(format!(
+                "{more} more partitions would exceed the {max} that this cluster takes"
+            )));
+        }
+        Ok(())
+    }
+
+    fn assignments(&self, image: &Image, topic: &NewTopic) -> Result<Vec<Vec<i32>>, ControllerError> {
+        if !topic.assignments.is_empty() {
+            if topic.partitions != -1 {
+                let what = "A manual partition assignment was specified, but numPartitions was not set to -1.";
+                return Err(InvalidRequest(what.into()));
+            }
+            if topic.replication_factor != -1 {
+                let what = "A manual partition assignment was specified, but replication factor was not set to -1.";
+                return Err(InvalidRequest(what.into()));
+            }
+            return manual(image, &topic.assignments);
+        }
+        let partitions = if topic.partitions == -1 { self.config.default_partitions } else { topic.partitions };
+        if partitions < 1 {
+            return Err(InvalidPartitions("Number of partitions was set to an invalid non-positive value.".into()));
+        }
+        let factor = if topic.replication_factor == -1 {
+            self.config.default_replication_factor
+        } else {
+            topic.replication_factor
+        };
+        if factor < 1 {
+            let what = "Replication factor was set to an invalid non-positive value.";
+            return Err(InvalidReplicationFactor(what.into()));
+        }
+        self.check_room(image, partitions as usize)?;
+        place(image, partitions as usize, factor, 0)
+    }
+
+    /// Adds partitions to topics. Each is judged and committed by itself.
+    pub async fn create_partitions(
+        &self,
+        topics: &[GrowTopic],
+        validate_only: bool,
+    ) -> Vec<Result<(), ControllerError>> {
+        let _deciding = self.decide().await;
+        let mut names = HashSet::new();
+        let doubled: HashSet<&str> =
+            topics.iter().map(|topic| topic.name.as_str()).filter(|name| !names.insert(*name)).collect();
+        let mut answers = Vec::with_capacity(topics.len());
+        for topic in topics {
+            answers.push(if doubled.contains(topic.name.as_str()) {
+                Err(InvalidRequest("Duplicate topic name.".into()))
+            } else {
+                match self.plan_growth(&self.image.load(), topic) {
+                    Ok(records) if !validate_only => self.commit(&records).await,
+                    planned => planned.map(drop),
+                }
+            });
+        }
+        answers
+    }
+
+    fn plan_growth(&self, image: &Image, topic: &GrowTopic) -> Result<Vec<MetadataRecord>, ControllerError> {
+        let known = image.topic(&topic.name).ok_or(ControllerError::UnknownTopic)?;
+        let have = known.partitions.len() as i32;
+        if topic.count == have {
+            return Err(InvalidPartitions(format!("Topic already has {have} partition(s).")));
+        }
+        if topic.count < have {
+            let what = format!(
+                "The topic {} currently has {have} partition(s); {} would not be an increase.",
+                topic.name, topic.count
+            );
+            return Err(InvalidPartitions(what));
+        }
+        let more = (topic.count - have) as usize;
+        self.check_room(image, more)?;
+        let factor = known.partitions.first().map_or(1, |first| first.replicas.len() as i16);
+        let assignments = match &topic.assignments {
+            Some(given) if given.len() != more => {
+                let what = format!(
+                    "Attempted to add {more} additional partition(s), but only {} assignment(s) were specified.",
+                    given.len()
+                );
+                return Err(InvalidAssignment(what));
+            }
+            Some(given) => manual(image, &(0..).zip(given.iter().cloned()).collect::<Vec<_>>())?,
+            None => place(image, more, factor, have as usize)?,
+        };
+        let record =
+            |(partition, replicas)| MetadataRecord::CreatePartition { topic_id: known.id, partition, replicas };
+        Ok((have..).zip(assignments).map(record).collect())
+    }
+
+    /// Deletes topics; the answer names what was deleted.
+    pub async fn delete_topics(&self, topics: &[TopicRef]) -> Vec<Result<(String, Uuid), ControllerError>> {
+        let _deciding = self.decide().await;
+        let image = self.image.load();
+        let mut gone = HashSet::new();
+        let mut answers: Vec<Result<(String, Uuid), ControllerError>> = Vec::with_capacity(topics.len());
+        for topic in topics {
+            let (found, unknown) = match topic {
+                TopicRef::Name(name) => (image.topic(name), ControllerError::UnknownTopic),
+                TopicRef::Id(id) => (image.topic_by_id(*id), ControllerError::UnknownTopicId),
+            };
+            answers.push(match found {
+                None => Err(unknown),
+                Some(found) if !gone.insert(found.id) => Err(InvalidRequest("Duplicate topic name.".into())),
+                Some(found) => Ok((found.name.clone(), found.id)),
+            });
+        }
+        let records: Vec<_> = gone.into_iter().map(|topic_id| MetadataRecord::DeleteTopic { topic_id }).collect();
+        if let Err(error) = self.commit(&records).await {
+            answers.iter_mut().filter(|answer| answer.is_ok()).for_each(|answer| *answer = Err(error.clone()));
+        }
+        answers
+    }
+}
+
+/// Checks replicas that a client chose: partitions 0, 1, 2, …, brokers known, none twice, equal counts.
+fn manual(image: &Image, assignments: &[(i32, Vec<i32>)]) -> Result<Vec<Vec<i32>>, ControllerError> {
+    let sorted: BTreeMap<i32, &Vec<i32>> =
+        assignments.iter().map(|(partition, replicas)| (*partition, replicas)).collect();
+    if sorted.len() != assignments.len() {
+        return Err(InvalidAssignment("Found multiple manual partition assignments for one partition.".into()));
+    }
+    if !sorted.keys().copied().eq(0..assignments.len() as i32) {
+        return Err(InvalidAssignment("partitions should be a consecutive 0-based integer sequence".into()));
+    }
+    let factor = sorted.values().next().map_or(0, |replicas| replicas.len());
+    for replicas in sorted.values() {
+        let unique: HashSet<&i32> = replicas.iter().collect();
+        if replicas.is_empty() {
+            return Err(InvalidAssignment("The manual partition assignment includes an empty replica list.".into()));
+        }
+        if unique.len() != replicas.len() {
+            return Err(InvalidAssignment("The manual partition assignment includes the broker twice.".into()));
+        }
+        if replicas.len() != factor {
+            let what = "The manual partition assignment includes partitions with different numbers of replicas.";
+            return Err(InvalidAssignment(what.into()));
+        }
+        if let Some(unknown) = replicas.iter().find(|id| image.broker(**id).is_none()) {
+            let what =
+                format!("The manual partition assignment includes broker {unknown}, but no such broker is registered.");
+            return Err(InvalidAssignment(what));
+        }
+    }
+    Ok(sorted.into_values().cloned().collect())
+}
+
+/// Spreads partitions over the brokers, leaders in turn.
+fn place(image: &Image, partitions: usize, factor: i16, first: usize) -> Result<Vec<Vec<i32>>, ControllerError> {
+    let brokers: Vec<i32> = image.brokers().map(|broker| broker.id).collect();
+    let factor = usize::try_from(factor).unwrap_or(0);
+    if factor > brokers.len() {
+        let what = format!(
+            "The target replication factor of {factor} cannot be reached because only {} broker(s) are registered.",
+            brokers.len()
+        );
+        return Err(InvalidReplicationFactor(format!("Unable to replicate the partition {factor} time(s): {what}")));
+    }
+    let replicas =
+        |partition: usize| (0..factor).map(|place| brokers[(first + partition + place) % brokers.len()]).collect();
+    Ok((0..partitions).map(replicas).collect())
+}

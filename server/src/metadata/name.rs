@@ -1,0 +1,58 @@
+//! Which topic names are allowed (Kafka `Topic.validate`).
+
+/// The most characters of a name.
+const NAME_LEN_MAX: usize = 249;
+
+/// Why a name is refused: INVALID_TOPIC_EXCEPTION (17), with Kafka's words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NameError(String);
+
+/// Letters, digits, `.`, `_` and `-`, at most 249, not `.` or `..`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_topic_name(name: &str) -> Result<(), NameError> {
+    let refuse = |what: String| Err(NameError(what));
+    if name.is_empty() {
+        return refuse("Topic name is invalid: the empty string is not allowed".into());
+    }
+    if name == "." || name == ".." {
+        return refuse("Topic name is invalid: '.' or '..' is not allowed".into());
+    }
+    if name.len() > NAME_LEN_MAX {
+        return refuse(format!(
+            "Topic name is invalid: the length of '{name}' is longer than the max allowed length {NAME_LEN_MAX}"
+        ));
+    }
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
+        let what = "contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'";
+        return refuse(format!("Topic name is invalid: '{name}' {what}"));
+    }
+    Ok(())
+}
+
+/// Whether two names differ only in `.` against `_`: metric names would be the same.
+pub fn collides(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| unify(a) == unify(b))
+}
+
+fn unify(byte: u8) -> u8 {
+    if byte == b'.' { b'_' } else { byte }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kafkas() {
+        for good in ["a", "a.b_c-D9", &"x".repeat(249)] {
+            assert!(check_topic_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "a/b", "a b", "ä", "a\0", &"x".repeat(250)] {
+            assert!(check_topic_name(bad).is_err(), "{bad}");
+        }
+        assert!(collides("a.b", "a_b") && collides("a.b", "a.b") && !collides("a.b", "a-b"));
+    }
+}
