@@ -2,6 +2,7 @@
 //!
 //! Data falls: net → api → partition → raft → log and journal. No arrow goes up; `tests/architecture.rs` holds the table.
 
+pub mod api;
 pub mod controller;
 pub mod journal;
 pub mod log;
