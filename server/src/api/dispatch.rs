@@ -7,17 +7,25 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use kafka_protocol::{
-    messages::{ApiKey, ApiVersionsRequest, MetadataRequest},
+    messages::{
+        ApiKey, ApiVersionsRequest, DeleteRecordsRequest, DescribeLogDirsRequest, DescribeProducersRequest,
+        FetchRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+    },
     protocol::{Decodable, Message},
 };
 use tidemark_client::wire::shape::{self, Shape};
 
 use super::{
-    access::{Access, Operation::Describe, Resource::Topic},
+    access::{
+        Access,
+        Operation::{Delete, Describe, Read, Write},
+        Resource::{Cluster, Topic, TransactionalId},
+    },
     api_versions,
     context::{Broker, ConnectionInfo, RequestContext},
+    delete_records, describe_log_dirs, describe_producers, fetch,
     header::{FixedHeader, take_client_id},
-    metadata,
+    list_offsets, metadata, offset_for_leader_epoch, produce,
     refusal::Refusal,
     reply::{Handling, ReplyHeader},
 };
@@ -61,8 +69,15 @@ macro_rules! api {
 
 /// Every served API, by key.
 pub(super) static APIS: &[Api] = &[
+    api!(Produce, produce, ProduceRequest, &[Access(Write, Topic), Access(Write, TransactionalId)]),
+    api!(Fetch, fetch, FetchRequest, &[Access(Read, Topic)]),
+    api!(ListOffsets, list_offsets, ListOffsetsRequest, &[Access(Describe, Topic)]),
     api!(Metadata, metadata, MetadataRequest, &[Access(Describe, Topic)]),
     api!(ApiVersions, api_versions, ApiVersionsRequest, &[]),
+    api!(DeleteRecords, delete_records, DeleteRecordsRequest, &[Access(Delete, Topic)]),
+    api!(OffsetForLeaderEpoch, offset_for_leader_epoch, OffsetForLeaderEpochRequest, &[Access(Describe, Topic)]),
+    api!(DescribeLogDirs, describe_log_dirs, DescribeLogDirsRequest, &[Access(Describe, Cluster)]),
+    api!(DescribeProducers, describe_producers, DescribeProducersRequest, &[Access(Read, Topic)]),
 ];
 
 impl Api {
