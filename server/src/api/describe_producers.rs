@@ -11,7 +11,7 @@ use kafka_protocol::{
 use tidemark_client::wire::shape::{Kind, Shape, field};
 
 use super::{context::RequestContext, partition_lookup::partition_of, reply::Handling, topic::text};
-use crate::partition::ProducerDescription;
+use crate::{metadata::check_topic_name, partition::ProducerDescription};
 
 /// The request.
 pub(super) static REQUEST: Shape = Shape {
@@ -27,13 +27,18 @@ pub(super) fn handle(context: &RequestContext, request: DescribeProducersRequest
     let image = context.broker.controller.image();
     let topics = request.topics.into_iter().map(|topic| {
         let found = image.topic(&topic.name);
+        let refusal = check_topic_name(&topic.name).err().map(|error| (ResponseError::InvalidTopicException, error.to_string()));
+        let refusal = refusal.or_else(|| found.is_none().then(unknown_topic));
         let partitions = topic.partition_indexes.iter().map(|&index| {
             let answer = PartitionResponse::default().with_partition_index(index);
+            if let Some((error, message)) = &refusal {
+                return answer.with_error_code(error.code()).with_error_message(Some(text(message)));
+            }
             match partition_of(&context.broker, found, index) {
                 Ok(partition) => {
                     answer.with_active_producers(partition.producers().into_iter().map(producer_state).collect())
                 }
-                Err(error) => answer.with_error_code(error.code()).with_error_message(Some(text(message(error)))),
+                Err(error) => answer.with_error_code(error.code()),
             }
         });
         let partitions = partitions.collect();
@@ -42,11 +47,8 @@ pub(super) fn handle(context: &RequestContext, request: DescribeProducersRequest
     Handling::ready(&DescribeProducersResponse::default().with_topics(topics.collect()), context.version)
 }
 
-fn message(error: ResponseError) -> &'static str {
-    match error {
-        ResponseError::UnknownTopicOrPartition => "This server does not host this topic-partition.",
-        _ => "this broker does not lead the partition",
-    }
+fn unknown_topic() -> (ResponseError, String) {
+    (ResponseError::UnknownTopicOrPartition, "This server does not host this topic-partition.".to_owned())
 }
 
 fn producer_state(producer: ProducerDescription) -> ProducerState {

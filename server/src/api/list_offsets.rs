@@ -45,7 +45,7 @@ pub(super) static REQUEST: Shape = Shape {
 
 /// First version whose answer names a leader epoch.
 const LEADER_EPOCH_SINCE: i16 = 4;
-/// Isolation level read_committed.
+/// Isolation level read_committed; 0 is the other one there is.
 const READ_COMMITTED: i8 = 1;
 
 /// Answers at once.
@@ -67,7 +67,7 @@ pub(super) fn handle(context: &RequestContext, request: ListOffsetsRequest) -> H
             let repeated = twice.contains(&(topic.name.clone(), asked.partition_index));
             let found = if repeated {
                 Err(ResponseError::InvalidRequest)
-            } else if !READ_LEVELS.contains(&request.isolation_level) {
+            } else if !(0..=READ_COMMITTED).contains(&request.isolation_level) {
                 Err(ResponseError::UnknownServerError)
             } else {
                 lookup(context, &image, &topic.name, asked, read_committed)
@@ -80,9 +80,6 @@ pub(super) fn handle(context: &RequestContext, request: ListOffsetsRequest) -> H
     Handling::ready(&ListOffsetsResponse::default().with_topics(topics.collect()), context.version)
 }
 
-/// Isolation levels that exist.
-const READ_LEVELS: [i8; 2] = [0, READ_COMMITTED];
-
 fn lookup(
     context: &RequestContext,
     image: &Image,
@@ -92,8 +89,7 @@ fn lookup(
 ) -> Result<FoundOffset, ResponseError> {
     let spec = spec(asked.timestamp, context.version).ok_or(ResponseError::UnsupportedVersion)?;
     let partition = partition_of(&context.broker, image.topic(topic), asked.partition_index)?;
-    let current_leader_epoch = asked.current_leader_epoch.max(-1);
-    partition.offset_for(spec, read_committed, current_leader_epoch).map_err(|error| error.response_error())
+    partition.offset_for(spec, read_committed, asked.current_leader_epoch).map_err(|error| error.response_error())
 }
 
 /// What a timestamp means in a version; `None` if it means nothing yet.

@@ -66,6 +66,5 @@ fn lookup(
     asked: &OffsetForLeaderPartition,
 ) -> Result<Option<(i32, i64)>, ResponseError> {
     let partition = partition_of(&context.broker, image.topic(topic), asked.partition)?;
-    let current_leader_epoch = asked.current_leader_epoch.max(-1);
-    epoch_end(&partition, asked.leader_epoch, current_leader_epoch).map_err(|error| error.response_error())
+    epoch_end(&partition, asked.leader_epoch, asked.current_leader_epoch).map_err(|error| error.response_error())
 }

@@ -11,6 +11,9 @@ use crate::{
     partition::{OffsetError, Partition},
 };
 
+/// "No epoch", on the wire and at the partition's door.
+const NO_EPOCH: i32 = -1;
+
 /// The partition that this broker leads.
 ///
 /// # Errors
@@ -45,9 +48,9 @@ pub(super) fn epoch_end(
     current_leader_epoch: i32,
 ) -> Result<Option<(i32, i64)>, OffsetError> {
     let (found, end_offset) = partition.end_offset_for_epoch(epoch, current_leader_epoch)?;
-    Ok(if epoch < 0 || epoch > partition.leader_epoch() {
+    Ok(if epoch == NO_EPOCH || epoch > partition.leader_epoch() {
         None
-    } else if found < 0 {
+    } else if found == NO_EPOCH {
         // older than all that is left: the first epoch there is begins where it ended
         Some((epoch, partition.log_start_offset()))
     } else {
