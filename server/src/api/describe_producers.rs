@@ -27,7 +27,8 @@ pub(super) fn handle(context: &RequestContext, request: DescribeProducersRequest
     let image = context.broker.controller.image();
     let topics = request.topics.into_iter().map(|topic| {
         let found = image.topic(&topic.name);
-        let refusal = check_topic_name(&topic.name).err().map(|error| (ResponseError::InvalidTopicException, error.to_string()));
+        let refusal =
+            check_topic_name(&topic.name).err().map(|error| (ResponseError::InvalidTopicException, error.to_string()));
         let refusal = refusal.or_else(|| found.is_none().then(unknown_topic));
         let partitions = topic.partition_indexes.iter().map(|&index| {
             let answer = PartitionResponse::default().with_partition_index(index);
