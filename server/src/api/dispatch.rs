@@ -8,8 +8,11 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use kafka_protocol::{
     messages::{
-        ApiKey, ApiVersionsRequest, DeleteRecordsRequest, DescribeLogDirsRequest, DescribeProducersRequest,
-        FetchRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+        AlterConfigsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
+        DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+        DescribeLogDirsRequest, DescribeProducersRequest, DescribeTopicPartitionsRequest, FetchRequest,
+        IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
+        OffsetForLeaderEpochRequest, ProduceRequest,
     },
     protocol::{Decodable, Message},
 };
@@ -18,14 +21,18 @@ use tidemark_client::wire::shape::{self, Shape};
 use super::{
     access::{
         Access,
-        Operation::{Delete, Describe, Read, Write},
+        Operation::{
+            Alter, AlterConfigs as OpAlterConfigs, Create, Delete, Describe, DescribeConfigs as OpDescribeConfigs,
+            IdempotentWrite, Read, Write,
+        },
         Resource::{Cluster, Topic, TransactionalId},
     },
-    api_versions,
+    alter_configs, api_versions,
     context::{Broker, ConnectionInfo, RequestContext},
-    delete_records, describe_log_dirs, describe_producers, fetch,
+    create_partitions, create_topics, delete_records, delete_topics, describe_cluster, describe_configs,
+    describe_log_dirs, describe_producers, describe_topic_partitions, fetch,
     header::{FixedHeader, take_client_id},
-    list_offsets, metadata, offset_for_leader_epoch, produce,
+    incremental_alter_configs, init_producer_id, list_offsets, metadata, offset_for_leader_epoch, produce,
     refusal::Refusal,
     reply::{Handling, ReplyHeader},
 };
@@ -41,7 +48,8 @@ pub(super) struct Api {
     /// First and last version that is handled.
     pub(super) versions: (i16, i16),
     pub(super) shape: &'static Shape,
-    /// What a caller must be allowed; nothing is checked yet.
+    /// What a caller must be allowed.
+    #[allow(dead_code, reason = "for the authorizer, which comes with the security issue")]
     pub(super) access: &'static [Access],
     /// Decodes a body whose shape was judged, and handles it.
     handle: fn(&RequestContext, Bytes) -> Result<Handling, String>,
@@ -74,10 +82,44 @@ pub(super) static APIS: &[Api] = &[
     api!(ListOffsets, list_offsets, ListOffsetsRequest, &[Access(Describe, Topic)]),
     api!(Metadata, metadata, MetadataRequest, &[Access(Describe, Topic)]),
     api!(ApiVersions, api_versions, ApiVersionsRequest, &[]),
+    api!(CreateTopics, create_topics, CreateTopicsRequest, &[Access(Create, Cluster), Access(Create, Topic)]),
+    api!(DeleteTopics, delete_topics, DeleteTopicsRequest, &[Access(Delete, Topic)]),
     api!(DeleteRecords, delete_records, DeleteRecordsRequest, &[Access(Delete, Topic)]),
+    api!(
+        InitProducerId,
+        init_producer_id,
+        InitProducerIdRequest,
+        &[Access(Write, TransactionalId), Access(IdempotentWrite, Cluster)]
+    ),
     api!(OffsetForLeaderEpoch, offset_for_leader_epoch, OffsetForLeaderEpochRequest, &[Access(Describe, Topic)]),
+    api!(
+        DescribeConfigs,
+        describe_configs,
+        DescribeConfigsRequest,
+        &[Access(OpDescribeConfigs, Topic), Access(OpDescribeConfigs, Cluster)]
+    ),
+    api!(
+        AlterConfigs,
+        alter_configs,
+        AlterConfigsRequest,
+        &[Access(OpAlterConfigs, Topic), Access(OpAlterConfigs, Cluster)]
+    ),
     api!(DescribeLogDirs, describe_log_dirs, DescribeLogDirsRequest, &[Access(Describe, Cluster)]),
+    api!(CreatePartitions, create_partitions, CreatePartitionsRequest, &[Access(Alter, Topic)]),
+    api!(
+        IncrementalAlterConfigs,
+        incremental_alter_configs,
+        IncrementalAlterConfigsRequest,
+        &[Access(OpAlterConfigs, Topic), Access(OpAlterConfigs, Cluster)]
+    ),
+    api!(DescribeCluster, describe_cluster, DescribeClusterRequest, &[Access(Describe, Cluster)]),
     api!(DescribeProducers, describe_producers, DescribeProducersRequest, &[Access(Read, Topic)]),
+    api!(
+        DescribeTopicPartitions,
+        describe_topic_partitions,
+        DescribeTopicPartitionsRequest,
+        &[Access(Describe, Topic)]
+    ),
 ];
 
 impl Api {
