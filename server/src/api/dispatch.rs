@@ -9,8 +9,10 @@ use bytes::Bytes;
 use kafka_protocol::{
     messages::{
         AlterConfigsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
-        DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeTopicPartitionsRequest,
-        IncrementalAlterConfigsRequest, InitProducerIdRequest, MetadataRequest,
+        DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+        DescribeLogDirsRequest, DescribeProducersRequest, DescribeTopicPartitionsRequest, FetchRequest,
+        IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
+        OffsetForLeaderEpochRequest, ProduceRequest,
     },
     protocol::{Decodable, Message},
 };
@@ -21,15 +23,16 @@ use super::{
         Access,
         Operation::{
             Alter, AlterConfigs as OpAlterConfigs, Create, Delete, Describe, DescribeConfigs as OpDescribeConfigs,
-            IdempotentWrite, Write,
+            IdempotentWrite, Read, Write,
         },
         Resource::{Cluster, Topic, TransactionalId},
     },
     alter_configs, api_versions,
     context::{Broker, ConnectionInfo, RequestContext},
-    create_partitions, create_topics, delete_topics, describe_cluster, describe_configs, describe_topic_partitions,
+    create_partitions, create_topics, delete_records, delete_topics, describe_cluster, describe_configs,
+    describe_log_dirs, describe_producers, describe_topic_partitions, fetch,
     header::{FixedHeader, take_client_id},
-    incremental_alter_configs, init_producer_id, metadata,
+    incremental_alter_configs, init_producer_id, list_offsets, metadata, offset_for_leader_epoch, produce,
     refusal::Refusal,
     reply::{Handling, ReplyHeader},
 };
@@ -74,16 +77,21 @@ macro_rules! api {
 
 /// Every served API, by key.
 pub(super) static APIS: &[Api] = &[
+    api!(Produce, produce, ProduceRequest, &[Access(Write, Topic), Access(Write, TransactionalId)]),
+    api!(Fetch, fetch, FetchRequest, &[Access(Read, Topic)]),
+    api!(ListOffsets, list_offsets, ListOffsetsRequest, &[Access(Describe, Topic)]),
     api!(Metadata, metadata, MetadataRequest, &[Access(Describe, Topic)]),
     api!(ApiVersions, api_versions, ApiVersionsRequest, &[]),
     api!(CreateTopics, create_topics, CreateTopicsRequest, &[Access(Create, Cluster), Access(Create, Topic)]),
     api!(DeleteTopics, delete_topics, DeleteTopicsRequest, &[Access(Delete, Topic)]),
+    api!(DeleteRecords, delete_records, DeleteRecordsRequest, &[Access(Delete, Topic)]),
     api!(
         InitProducerId,
         init_producer_id,
         InitProducerIdRequest,
         &[Access(Write, TransactionalId), Access(IdempotentWrite, Cluster)]
     ),
+    api!(OffsetForLeaderEpoch, offset_for_leader_epoch, OffsetForLeaderEpochRequest, &[Access(Describe, Topic)]),
     api!(
         DescribeConfigs,
         describe_configs,
@@ -96,6 +104,7 @@ pub(super) static APIS: &[Api] = &[
         AlterConfigsRequest,
         &[Access(OpAlterConfigs, Topic), Access(OpAlterConfigs, Cluster)]
     ),
+    api!(DescribeLogDirs, describe_log_dirs, DescribeLogDirsRequest, &[Access(Describe, Cluster)]),
     api!(CreatePartitions, create_partitions, CreatePartitionsRequest, &[Access(Alter, Topic)]),
     api!(
         IncrementalAlterConfigs,
@@ -104,6 +113,7 @@ pub(super) static APIS: &[Api] = &[
         &[Access(OpAlterConfigs, Topic), Access(OpAlterConfigs, Cluster)]
     ),
     api!(DescribeCluster, describe_cluster, DescribeClusterRequest, &[Access(Describe, Cluster)]),
+    api!(DescribeProducers, describe_producers, DescribeProducersRequest, &[Access(Read, Topic)]),
     api!(
         DescribeTopicPartitions,
         describe_topic_partitions,
