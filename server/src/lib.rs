@@ -8,6 +8,7 @@ pub mod journal;
 pub mod log;
 pub mod metadata;
 pub mod metrics;
+pub mod net;
 pub mod os;
 pub mod partition;
 pub mod raft;

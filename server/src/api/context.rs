@@ -26,13 +26,22 @@ pub struct Broker {
 pub struct ApiConfig {
     /// `auto.create.topics.enable`.
     pub auto_create_topics: bool,
+    /// `delete.topic.enable`.
+    pub delete_topics: bool,
+    /// `transaction.max.timeout.ms`.
+    pub transaction_timeout_max_ms: i32,
     /// `max.request.partition.size.limit`: partitions in one DescribeTopicPartitions answer.
     pub described_partitions_max: i32,
 }
 
 impl Default for ApiConfig {
     fn default() -> Self {
-        Self { auto_create_topics: true, described_partitions_max: 2000 }
+        Self {
+            auto_create_topics: true,
+            delete_topics: true,
+            transaction_timeout_max_ms: 900_000,
+            described_partitions_max: 2000,
+        }
     }
 }
 

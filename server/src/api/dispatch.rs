@@ -7,17 +7,29 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use kafka_protocol::{
-    messages::{ApiKey, ApiVersionsRequest, MetadataRequest},
+    messages::{
+        AlterConfigsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
+        DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeTopicPartitionsRequest,
+        IncrementalAlterConfigsRequest, InitProducerIdRequest, MetadataRequest,
+    },
     protocol::{Decodable, Message},
 };
 use tidemark_client::wire::shape::{self, Shape};
 
 use super::{
-    access::{Access, Operation::Describe, Resource::Topic},
-    api_versions,
+    access::{
+        Access,
+        Operation::{
+            Alter, AlterConfigs as OpAlterConfigs, Create, Delete, Describe, DescribeConfigs as OpDescribeConfigs,
+            IdempotentWrite, Write,
+        },
+        Resource::{Cluster, Topic, TransactionalId},
+    },
+    alter_configs, api_versions,
     context::{Broker, ConnectionInfo, RequestContext},
+    create_partitions, create_topics, delete_topics, describe_cluster, describe_configs, describe_topic_partitions,
     header::{FixedHeader, take_client_id},
-    metadata,
+    incremental_alter_configs, init_producer_id, metadata,
     refusal::Refusal,
     reply::{Handling, ReplyHeader},
 };
@@ -33,7 +45,8 @@ pub(super) struct Api {
     /// First and last version that is handled.
     pub(super) versions: (i16, i16),
     pub(super) shape: &'static Shape,
-    /// What a caller must be allowed; nothing is checked yet.
+    /// What a caller must be allowed.
+    #[allow(dead_code, reason = "for the authorizer, which comes with the security issue")]
     pub(super) access: &'static [Access],
     /// Decodes a body whose shape was judged, and handles it.
     handle: fn(&RequestContext, Bytes) -> Result<Handling, String>,
@@ -63,6 +76,40 @@ macro_rules! api {
 pub(super) static APIS: &[Api] = &[
     api!(Metadata, metadata, MetadataRequest, &[Access(Describe, Topic)]),
     api!(ApiVersions, api_versions, ApiVersionsRequest, &[]),
+    api!(CreateTopics, create_topics, CreateTopicsRequest, &[Access(Create, Cluster), Access(Create, Topic)]),
+    api!(DeleteTopics, delete_topics, DeleteTopicsRequest, &[Access(Delete, Topic)]),
+    api!(
+        InitProducerId,
+        init_producer_id,
+        InitProducerIdRequest,
+        &[Access(Write, TransactionalId), Access(IdempotentWrite, Cluster)]
+    ),
+    api!(
+        DescribeConfigs,
+        describe_configs,
+        DescribeConfigsRequest,
+        &[Access(OpDescribeConfigs, Topic), Access(OpDescribeConfigs, Cluster)]
+    ),
+    api!(
+        AlterConfigs,
+        alter_configs,
+        AlterConfigsRequest,
+        &[Access(OpAlterConfigs, Topic), Access(OpAlterConfigs, Cluster)]
+    ),
+    api!(CreatePartitions, create_partitions, CreatePartitionsRequest, &[Access(Alter, Topic)]),
+    api!(
+        IncrementalAlterConfigs,
+        incremental_alter_configs,
+        IncrementalAlterConfigsRequest,
+        &[Access(OpAlterConfigs, Topic), Access(OpAlterConfigs, Cluster)]
+    ),
+    api!(DescribeCluster, describe_cluster, DescribeClusterRequest, &[Access(Describe, Cluster)]),
+    api!(
+        DescribeTopicPartitions,
+        describe_topic_partitions,
+        DescribeTopicPartitionsRequest,
+        &[Access(Describe, Topic)]
+    ),
 ];
 
 impl Api {

@@ -6,15 +6,29 @@
 //! Not here: sockets and frames (`net`), what partitions and the controller decide, files.
 
 mod access;
+mod alter_configs;
 mod api_versions;
+mod config_entry;
 mod context;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_topic_partitions;
 mod dispatch;
 mod error_code;
 mod header;
+mod incremental_alter_configs;
+mod init_producer_id;
 mod metadata;
 mod refusal;
 mod reply;
+mod resource;
 mod topic;
+
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use access::{Access, Operation, Resource};
 pub use context::{ApiConfig, Broker, ConnectionInfo, RequestContext};
