@@ -62,9 +62,10 @@ pub(crate) async fn broker(config: ApiConfig) -> Broker {
     };
     let image = ImageHandle::new(Image::default());
     let (log, listener) = (Box::new(Memory::default()), Box::new(Follow(partitions.clone())));
-    let controller = Arc::new(Controller::new(config_of_controller, image, random, log, listener));
+    let controller = Arc::new(Controller::new(config_of_controller, image, random.clone(), log, listener));
     controller.register_broker("test-cluster", "registered.test", 1, Some("r1")).await.unwrap();
-    Broker { node_id: 1, partitions, controller, clock, config }
+    let fetch_sessions = FetchSessions::new(random);
+    Broker { node_id: 1, partitions, controller, fetch_sessions, clock, config }
 }
 
 /// A dispatcher, and a connection that came in by listener.test:9.
