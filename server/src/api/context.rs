@@ -4,6 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use kafka_protocol::protocol::StrBytes;
 
+use super::fetch_session::FetchSessions;
 use crate::{controller::Controller, os::clock::Clock, partition::Partitions};
 
 /// The broker's services, shared by all connections.
@@ -15,6 +16,8 @@ pub struct Broker {
     pub partitions: Arc<Partitions>,
     /// Decides changes of the metadata, and has the image.
     pub controller: Arc<Controller>,
+    /// What consumers need not say again.
+    pub fetch_sessions: FetchSessions,
     /// Wall time.
     pub clock: Clock,
     /// Settings that handlers follow.

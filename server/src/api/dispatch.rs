@@ -9,8 +9,10 @@ use bytes::Bytes;
 use kafka_protocol::{
     messages::{
         AlterConfigsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
-        DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeTopicPartitionsRequest,
-        IncrementalAlterConfigsRequest, InitProducerIdRequest, MetadataRequest,
+        DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+        DescribeLogDirsRequest, DescribeProducersRequest, DescribeTopicPartitionsRequest, FetchRequest,
+        IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
+        OffsetForLeaderEpochRequest, ProduceRequest,
     },
     protocol::{Decodable, Message},
 };
@@ -21,15 +23,16 @@ use super::{
         Access,
         Operation::{
             Alter, AlterConfigs as OpAlterConfigs, Create, Delete, Describe, DescribeConfigs as OpDescribeConfigs,
-            IdempotentWrite, Write,
+            IdempotentWrite, Read, Write,
         },
         Resource::{Cluster, Topic, TransactionalId},
     },
     alter_configs, api_versions,
     context::{Broker, ConnectionInfo, RequestContext},
-    create_partitions, create_topics, delete_topics, describe_cluster, describe_configs, describe_topic_partitions,
+    create_partitions, create_topics, delete_records, delete_topics, describe_cluster, describe_configs,
+    describe_log_dirs, describe_producers, describe_topic_partitions, fetch,
     header::{FixedHeader, take_client_id},
-    incremental_alter_configs, init_producer_id, metadata,
+    incremental_alter_configs, init_producer_id, list_offsets, metadata, offset_for_leader_epoch, produce,
     refusal::Refusal,
     reply::{Handling, ReplyHeader},
 };
@@ -74,6 +77,9 @@ macro_rules! api {
 
 /// Every served API, by key.
 pub(super) static APIS: &[Api] = &[
+    api!(Produce, produce, ProduceRequest, &[Access(Write, Topic), Access(Write, TransactionalId)]),
+    api!(Fetch, fetch, FetchRequest, &[Access(Read, Topic)]),
+    api!(ListOffsets, list_offsets, ListOffsetsRequest, &[Access(Describe, Topic)]),
     api!(Metadata, metadata, MetadataRequest, &[Access(Describe, Topic)]),
     api!(ApiVersions, api_versions, ApiVersionsRequest, &[]),
     api!(CreateTopics, create_topics, CreateTopicsRequest, &[Access(Create, Cluster), Access(Create, Topic)]),
@@ -110,6 +116,10 @@ pub(super) static APIS: &[Api] = &[
         DescribeTopicPartitionsRequest,
         &[Access(Describe, Topic)]
     ),
+    api!(DeleteRecords, delete_records, DeleteRecordsRequest, &[Access(Delete, Topic)]),
+    api!(OffsetForLeaderEpoch, offset_for_leader_epoch, OffsetForLeaderEpochRequest, &[Access(Describe, Topic)]),
+    api!(DescribeLogDirs, describe_log_dirs, DescribeLogDirsRequest, &[Access(Describe, Cluster)]),
+    api!(DescribeProducers, describe_producers, DescribeProducersRequest, &[Access(Read, Topic)]),
 ];
 
 impl Api {
