@@ -43,7 +43,10 @@ impl ImageListener for Follow {
 /// Broker 1 of cluster `test-cluster`, registered at registered.test:1.
 pub(crate) async fn broker(config: ApiConfig) -> Broker {
     let (disk, random, clock) = (Arc::new(SimDisk::new()), Random::seeded(7), Clock::manual(1_000_000));
-    let storage = Storage::open(disk, &StorageConfig::new(PathBuf::from("/data"), 1), &random).unwrap();
+    let config_of_storage = StorageConfig::new(PathBuf::from("/data"), 1);
+    // a second start, so that there is an epoch before the leader's own
+    Storage::open(disk.clone(), &config_of_storage, &random).unwrap().close().unwrap();
+    let storage = Storage::open(disk, &config_of_storage, &random).unwrap();
     let broker_defaults = BrokerDefaults::default();
     let partitions = PartitionsConfig {
         node_id: 1,
@@ -62,9 +65,10 @@ pub(crate) async fn broker(config: ApiConfig) -> Broker {
     };
     let image = ImageHandle::new(Image::default());
     let (log, listener) = (Box::new(Memory::default()), Box::new(Follow(partitions.clone())));
-    let controller = Arc::new(Controller::new(config_of_controller, image, random, log, listener));
+    let controller = Arc::new(Controller::new(config_of_controller, image, random.clone(), log, listener));
     controller.register_broker("test-cluster", "registered.test", 1, Some("r1")).await.unwrap();
-    Broker { node_id: 1, partitions, controller, clock, config }
+    let fetch_sessions = FetchSessions::new(random);
+    Broker { node_id: 1, partitions, controller, fetch_sessions, clock, config }
 }
 
 /// A dispatcher, and a connection that came in by listener.test:9.
@@ -92,6 +96,11 @@ impl Client {
         let response = R::Response::decode(&mut answer, version).unwrap();
         assert!(answer.is_empty(), "{} bytes after the answer", answer.len());
         response
+    }
+
+    /// What the connection would be told to do.
+    pub(crate) fn dispatch(&self, frame: Bytes) -> Handling {
+        self.dispatcher.dispatch(&self.connection, frame).unwrap().handling
     }
 
     /// The bytes of the answer, or why there is none.
@@ -133,4 +142,7 @@ pub(crate) fn frame<R: Request>(version: i16, correlation_id: i32, request: &R) 
 }
 
 mod admin;
+mod fetch;
 mod hostile;
+mod offsets;
+mod produce;
