@@ -84,12 +84,14 @@ pub(super) static APIS: &[Api] = &[
     api!(ApiVersions, api_versions, ApiVersionsRequest, &[]),
     api!(CreateTopics, create_topics, CreateTopicsRequest, &[Access(Create, Cluster), Access(Create, Topic)]),
     api!(DeleteTopics, delete_topics, DeleteTopicsRequest, &[Access(Delete, Topic)]),
+    api!(DeleteRecords, delete_records, DeleteRecordsRequest, &[Access(Delete, Topic)]),
     api!(
         InitProducerId,
         init_producer_id,
         InitProducerIdRequest,
         &[Access(Write, TransactionalId), Access(IdempotentWrite, Cluster)]
     ),
+    api!(OffsetForLeaderEpoch, offset_for_leader_epoch, OffsetForLeaderEpochRequest, &[Access(Describe, Topic)]),
     api!(
         DescribeConfigs,
         describe_configs,
@@ -102,6 +104,7 @@ pub(super) static APIS: &[Api] = &[
         AlterConfigsRequest,
         &[Access(OpAlterConfigs, Topic), Access(OpAlterConfigs, Cluster)]
     ),
+    api!(DescribeLogDirs, describe_log_dirs, DescribeLogDirsRequest, &[Access(Describe, Cluster)]),
     api!(CreatePartitions, create_partitions, CreatePartitionsRequest, &[Access(Alter, Topic)]),
     api!(
         IncrementalAlterConfigs,
@@ -110,16 +113,13 @@ pub(super) static APIS: &[Api] = &[
         &[Access(OpAlterConfigs, Topic), Access(OpAlterConfigs, Cluster)]
     ),
     api!(DescribeCluster, describe_cluster, DescribeClusterRequest, &[Access(Describe, Cluster)]),
+    api!(DescribeProducers, describe_producers, DescribeProducersRequest, &[Access(Read, Topic)]),
     api!(
         DescribeTopicPartitions,
         describe_topic_partitions,
         DescribeTopicPartitionsRequest,
         &[Access(Describe, Topic)]
     ),
-    api!(DeleteRecords, delete_records, DeleteRecordsRequest, &[Access(Delete, Topic)]),
-    api!(OffsetForLeaderEpoch, offset_for_leader_epoch, OffsetForLeaderEpochRequest, &[Access(Describe, Topic)]),
-    api!(DescribeLogDirs, describe_log_dirs, DescribeLogDirsRequest, &[Access(Describe, Cluster)]),
-    api!(DescribeProducers, describe_producers, DescribeProducersRequest, &[Access(Read, Topic)]),
 ];
 
 impl Api {
