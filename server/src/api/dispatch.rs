@@ -77,7 +77,11 @@ macro_rules! api {
 
 /// Every served API, by key.
 pub(super) static APIS: &[Api] = &[
-    api!(Produce, produce, ProduceRequest, &[Access(Write, Topic), Access(Write, TransactionalId)]),
+    Api {
+        // old librdkafka looks for version 0 here and gives up without it (KAFKA-18659)
+        advertised_since: 0,
+        ..api!(Produce, produce, ProduceRequest, &[Access(Write, Topic), Access(Write, TransactionalId)])
+    },
     api!(Fetch, fetch, FetchRequest, &[Access(Read, Topic)]),
     api!(ListOffsets, list_offsets, ListOffsetsRequest, &[Access(Describe, Topic)]),
     api!(Metadata, metadata, MetadataRequest, &[Access(Describe, Topic)]),

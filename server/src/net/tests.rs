@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use kafka_protocol::messages::{ApiVersionsRequest, DeleteTopicsRequest, MetadataRequest, TopicName};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
@@ -21,6 +20,7 @@ use crate::{
     },
     metrics::Registry,
     os::network::{InProcessConnector, Listener, in_process},
+    tasks::{self, TaskKind},
 };
 
 /// A room under test.
@@ -200,7 +200,7 @@ async fn reading_pauses_while_memory_is_short() {
     while room.net.budget.free_bytes() > 512 << 10 {
         tokio::task::yield_now().await;
     }
-    let sent = tokio::spawn({
+    let sent = tasks::spawn(TaskKind::Connection, {
         let long = long.clone();
         async move {
             second.write_all(&long).await.unwrap();
@@ -275,7 +275,7 @@ async fn shutdown_ends_listeners_and_connections() {
     let mut idle = room.connect().await;
     idle.write_all(&api_versions(1)).await.unwrap();
     assert_eq!(next_answer(&mut idle).await, 1);
-    assert!((&mut Box::pin(async { room.serving.is_finished() })).now_or_never() == Some(false));
+    assert!(!room.serving.is_finished());
     room.shutdown.send(true).unwrap();
     timeout(Duration::from_secs(20), room.serving).await.unwrap().unwrap();
     assert!(is_closed(&mut idle).await);
