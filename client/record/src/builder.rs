@@ -164,7 +164,11 @@ pub enum RewriteError {
 ///
 /// # Errors
 /// Damaged data, an undefined codec, or more than `cap` bytes.
-pub fn inflated<'a>(header: &BatchHeader, whole: &'a [u8], cap: usize) -> Result<std::borrow::Cow<'a, [u8]>, RewriteError> {
+pub fn inflated<'a>(
+    header: &BatchHeader,
+    whole: &'a [u8],
+    cap: usize,
+) -> Result<std::borrow::Cow<'a, [u8]>, RewriteError> {
     let codec = header.compression().ok_or(RewriteError::Codec(header.attributes.0 & 7))?;
     let payload = whole.get(HEADER_LEN..).unwrap_or_default();
     Ok(match codec {

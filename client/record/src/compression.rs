@@ -104,7 +104,9 @@ impl Compression {
         match self {
             Self::None => Ok(bytes.to_vec()),
             Self::Gzip => {
-                let level = level.and_then(|level| u32::try_from(level).ok()).map_or_else(Default::default, flate2::Compression::new);
+                let level = level
+                    .and_then(|level| u32::try_from(level).ok())
+                    .map_or_else(Default::default, flate2::Compression::new);
                 let mut writer = flate2::write::GzEncoder::new(Vec::new(), level);
                 writer.write_all(bytes).and_then(|()| writer.finish()).map_err(damaged)
             }
@@ -118,7 +120,9 @@ impl Compression {
                 writer.write_all(bytes).map_err(damaged)?;
                 writer.finish().map_err(|cause| damaged(io::Error::other(cause)))
             }
-            Self::Zstd => zstd::stream::encode_all(bytes, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL)).map_err(damaged),
+            Self::Zstd => {
+                zstd::stream::encode_all(bytes, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL)).map_err(damaged)
+            }
         }
     }
 }
@@ -135,11 +139,14 @@ fn snappy(bytes: &[u8], cap: usize) -> Result<Vec<u8>, CompressionError> {
     match bytes.strip_prefix(XERIAL_MAGIC) {
         None => snappy_block(bytes, cap, &mut out)?,
         Some(framed) => {
-            let mut rest = framed.get(XERIAL_VERSIONS.len()..).ok_or_else(|| snappy_damage("frame head is cut short"))?;
+            let mut rest =
+                framed.get(XERIAL_VERSIONS.len()..).ok_or_else(|| snappy_damage("frame head is cut short"))?;
             while !rest.is_empty() {
-                let (length, after) = rest.split_first_chunk::<4>().ok_or_else(|| snappy_damage("block length is cut short"))?;
+                let (length, after) =
+                    rest.split_first_chunk::<4>().ok_or_else(|| snappy_damage("block length is cut short"))?;
                 let length = u32::from_be_bytes(*length) as usize;
-                let (block, after) = after.split_at_checked(length).ok_or_else(|| snappy_damage("block is cut short"))?;
+                let (block, after) =
+                    after.split_at_checked(length).ok_or_else(|| snappy_damage("block is cut short"))?;
                 snappy_block(block, cap, &mut out)?;
                 rest = after;
             }

@@ -4,6 +4,13 @@
 //! hundreds of gigabytes. The walk holds every count and length against the bytes that remain, allocates nothing, and
 //! accepts a message only if it ends with the bytes. Not here: what the fields mean.
 
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+pub use walk::{ELEMENTS_MAX, Problem, ShapeError, check, tagged_section_len};
+
 /// What a field is on the wire.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {

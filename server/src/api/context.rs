@@ -17,6 +17,23 @@ pub struct Broker {
     pub controller: Arc<Controller>,
     /// Wall time.
     pub clock: Clock,
+    /// Settings that handlers follow.
+    pub config: ApiConfig,
+}
+
+/// Settings of this room.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// `auto.create.topics.enable`.
+    pub auto_create_topics: bool,
+    /// `max.request.partition.size.limit`: partitions in one DescribeTopicPartitions answer.
+    pub described_partitions_max: i32,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self { auto_create_topics: true, described_partitions_max: 2000 }
+    }
 }
 
 /// One connection, as handlers see it.

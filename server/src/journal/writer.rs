@@ -159,13 +159,15 @@ impl Journal {
     /// `on_synced` was called with `Ok`.
     ///
     /// # Errors
-    /// The write failed, now or earlier: the journal is finished, and so is the process.
+    /// [`JournalError::Full`]: nothing was written. Any other: the write failed, now or earlier, the journal is finished,
+    /// and so is the process.
     pub fn append(&self, record: &Record<'_>, on_synced: Option<Completion>) -> Result<Lsn, JournalError> {
         let shared = &*self.0;
         let mut state = shared.lock();
         state.check()?;
         let end = match shared.write(&mut state, record) {
             Ok(end) => end,
+            Err(error @ JournalError::Full { .. }) => return Err(error),
             Err(error) => return Err(shared.fail(state, "write", error)),
         };
         if let Some(completion) = on_synced {
@@ -328,7 +330,7 @@ impl Shared {
                 let bytes = grown.min(self.config.file_bytes_max).max(wanted);
                 let sequence = state.next_sequence;
                 state.next_sequence += 1;
-                JournalFile::create(&self.disk, &self.dir, sequence, bytes)?
+                self.create_file(sequence, bytes)?
             }
         };
         let header = FileHeader { start: state.end, previous: state.chain, boot_epoch: state.boot_epoch };
@@ -338,6 +340,18 @@ impl Shared {
         let file = next.file.clone();
         state.current = Some(next);
         Ok(file)
+    }
+
+    /// Makes the next file. Without room for it, the beginning of one is removed again.
+    fn create_file(&self, sequence: u64, bytes: u64) -> Result<JournalFile, JournalError> {
+        JournalFile::create(&self.disk, &self.dir, sequence, bytes).map_err(|error| match error {
+            JournalError::Io { path, cause } if cause.kind() == io::ErrorKind::StorageFull => {
+                // it holds no header: a start would remove it too
+                let _ = self.disk.remove_file(&path);
+                JournalError::Full { path }
+            }
+            other => other,
+        })
     }
 
     fn run(&self) {
@@ -417,7 +431,7 @@ impl Shared {
             (state.next_sequence - 1, bytes)
         };
         // without a spare the next append makes its file itself, and reports what is wrong
-        if let Ok(file) = JournalFile::create(&self.disk, &self.dir, sequence, bytes) {
+        if let Ok(file) = self.create_file(sequence, bytes) {
             self.lock().spare.push(file);
         }
     }

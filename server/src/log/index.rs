@@ -190,6 +190,11 @@ impl SegmentIndex {
         Ok(())
     }
 
+    /// Closes the file; the next touch opens it again.
+    pub fn close_file(&mut self) {
+        self.file = OnceLock::new();
+    }
+
     fn file(&self, disk: &dyn Disk, path: &Path) -> Result<&SharedFile, BadIndex> {
         if let Some(file) = self.file.get() {
             return Ok(file);

@@ -1,0 +1,16 @@
+//! Looks at the cluster and changes it: topics, partitions, configs, offsets, log directories.
+//!
+//! One file per kind of thing. A call about several things answers for each by name, in the order asked.
+
+#[allow(clippy::module_inception)]
+mod admin;
+mod cluster;
+mod configs;
+mod offsets;
+mod topics;
+
+pub use admin::{Admin, Outcomes};
+pub use cluster::{ClusterDescription, LogDir, LogDirReplica};
+pub use configs::{ConfigChange, ConfigEntry, ConfigOp, ConfigResource, ConfigSource};
+pub use offsets::{ListedOffset, OffsetSpec, PartitionOutcomes};
+pub use topics::{CreatedTopic, NewTopic, TopicListing};

@@ -1,0 +1,169 @@
+//! The table of served APIs, and the way from a frame to a handler: header by hand, shape, decoder, handler.
+//!
+//! One row per API says its versions, shape, handler and what a caller must be allowed; ApiVersions answers from it.
+//! Not here: sockets, and what handlers do.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use kafka_protocol::{
+    messages::{ApiKey, ApiVersionsRequest, MetadataRequest},
+    protocol::{Decodable, Message},
+};
+use tidemark_client::wire::shape::{self, Shape};
+
+use super::{
+    access::{Access, Operation::Describe, Resource::Topic},
+    api_versions,
+    context::{Broker, ConnectionInfo, RequestContext},
+    header::{FixedHeader, take_client_id},
+    metadata,
+    refusal::Refusal,
+    reply::{Handling, ReplyHeader},
+};
+use crate::metrics::{Counter, Histogram, Registry};
+
+/// One served API.
+#[derive(Debug)]
+pub(super) struct Api {
+    pub(super) name: &'static str,
+    pub(super) key: ApiKey,
+    /// First version that ApiVersions names.
+    pub(super) advertised_since: i16,
+    /// First and last version that is handled.
+    pub(super) versions: (i16, i16),
+    pub(super) shape: &'static Shape,
+    /// What a caller must be allowed; nothing is checked yet.
+    pub(super) access: &'static [Access],
+    /// Decodes a body whose shape was judged, and handles it.
+    handle: fn(&RequestContext, Bytes) -> Result<Handling, String>,
+    /// Decodes, encodes and decodes again.
+    #[cfg(test)]
+    pub(super) round_trip: fn(Bytes, i16) -> Result<(), String>,
+}
+
+/// A row: Kafka's name, the file that handles it, its request, and the permissions.
+macro_rules! api {
+    ($name:ident, $file:ident, $request:ty, $access:expr) => {
+        Api {
+            name: stringify!($name),
+            key: ApiKey::$name,
+            advertised_since: <$request as Message>::VERSIONS.min,
+            versions: (<$request as Message>::VERSIONS.min, <$request as Message>::VERSIONS.max),
+            shape: &$file::REQUEST,
+            access: $access,
+            handle: |context, body| Ok($file::handle(context, decoded::<$request>(body, context.version)?)),
+            #[cfg(test)]
+            round_trip: tests::round_trip::<$request>,
+        }
+    };
+}
+
+/// Every served API, by key.
+pub(super) static APIS: &[Api] = &[
+    api!(Metadata, metadata, MetadataRequest, &[Access(Describe, Topic)]),
+    api!(ApiVersions, api_versions, ApiVersionsRequest, &[]),
+];
+
+impl Api {
+    pub(super) fn find(key: i16) -> Option<(usize, &'static Self)> {
+        APIS.iter().enumerate().find(|(_, api)| api.key as i16 == key)
+    }
+
+    fn serves(&self, version: i16) -> bool {
+        (self.versions.0..=self.versions.1).contains(&version)
+    }
+
+    fn is_flexible(&self, version: i16) -> bool {
+        version >= self.shape.flexible_since
+    }
+}
+
+fn decoded<R: Decodable>(mut body: Bytes, version: i16) -> Result<R, String> {
+    let request = R::decode(&mut body, version).map_err(|error| error.to_string())?;
+    if body.is_empty() { Ok(request) } else { Err(format!("{} bytes are left over", body.len())) }
+}
+
+/// A frame on its way to an answer.
+pub struct Dispatched {
+    /// What comes before the answer's body.
+    pub header: ReplyHeader,
+    /// What to do.
+    pub handling: Handling,
+    /// For [`Dispatcher::answered`].
+    pub api: usize,
+}
+
+/// Takes frames to handlers. Shared by all connections.
+#[derive(Debug)]
+pub struct Dispatcher {
+    broker: Arc<Broker>,
+    metrics: Vec<ApiMetrics>,
+}
+
+#[derive(Debug)]
+struct ApiMetrics {
+    requests: Counter,
+    latency: Histogram,
+}
+
+impl Dispatcher {
+    /// For this broker; its metrics are named in `registry`.
+    pub fn new(broker: Arc<Broker>, registry: &Registry) -> Self {
+        let metrics = APIS.iter().map(|api| {
+            let labels = [("api", api.name)];
+            ApiMetrics {
+                requests: registry.counter("tidemark_requests_total", "requests by API", &labels),
+                latency: registry.histogram(
+                    "tidemark_request_seconds",
+                    "from a request's last byte to its answer's last byte",
+                    &labels,
+                ),
+            }
+        });
+        Self { metrics: metrics.collect(), broker }
+    }
+
+    /// Judges a frame and starts to handle it.
+    ///
+    /// # Errors
+    /// The frame gets no answer and the connection must close.
+    pub fn dispatch(&self, connection: &Arc<ConnectionInfo>, mut frame: Bytes) -> Result<Dispatched, Refusal> {
+        let FixedHeader { api_key, api_version: version, correlation_id } = FixedHeader::take(&mut frame)?;
+        let (row, api) = Api::find(api_key).ok_or(Refusal::ApiKey(api_key))?;
+        if !api.serves(version) {
+            if api.key == ApiKey::ApiVersions {
+                let header = ReplyHeader { correlation_id, tagged: false };
+                return Ok(Dispatched { header, handling: api_versions::unsupported(), api: row });
+            }
+            return Err(Refusal::Version { api: api.name, version });
+        }
+        let flexible = api.is_flexible(version);
+        let client_id = take_client_id(&mut frame, flexible)?;
+        shape::check(api.shape, version, &frame).map_err(|error| Refusal::Malformed {
+            api: api.name,
+            version,
+            error,
+        })?;
+        let context =
+            RequestContext { broker: self.broker.clone(), connection: connection.clone(), version, client_id };
+        let handling =
+            (api.handle)(&context, frame).map_err(|error| Refusal::Undecodable { api: api.name, version, error })?;
+        if let Some(metrics) = self.metrics.get(row) {
+            metrics.requests.increment();
+        }
+        // old clients read ApiVersions' answer before they know what the broker speaks, so its header never has tags
+        let tagged = flexible && api.key != ApiKey::ApiVersions;
+        Ok(Dispatched { header: ReplyHeader { correlation_id, tagged }, handling, api: row })
+    }
+
+    /// Takes note of an answer that left.
+    pub fn answered(&self, api: usize, after: Duration) {
+        if let Some(metrics) = self.metrics.get(api) {
+            metrics.latency.observe(after);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
