@@ -11,7 +11,11 @@ use std::{
 
 use harness::{Connection, encode_request};
 use kafka_protocol::{
-    messages::{MetadataRequest, MetadataResponse, TopicName, metadata_request::MetadataRequestTopic},
+    messages::{
+        BrokerId, ListOffsetsRequest, MetadataRequest, MetadataResponse, TopicName,
+        list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
+        metadata_request::MetadataRequestTopic,
+    },
     protocol::{Request, StrBytes},
 };
 use uuid::Uuid;
@@ -74,12 +78,14 @@ impl Peer {
 
     /// The same with a request of any bytes, header included, whose answer is that of `R`.
     pub fn ask_bytes<R: Request<Response: std::fmt::Debug>>(&mut self, case: &str, request: &[u8], version: i16) -> Option<R::Response> {
-        let answer = self.connection.exchange(request);
-        let answer = answer.unwrap_or_else(|error| panic!("{case}: {} gave neither an answer nor a close: {error}", self.address));
-        let Some(bytes) = answer else {
-            self.connection = connect(self.address);
-            self.keep(case, Leaves::from([(OUTCOME.to_owned(), "closed".to_owned())]));
-            return None;
+        let bytes = match self.connection.exchange(request) {
+            Ok(Some(bytes)) => bytes,
+            missing => {
+                self.connection = connect(self.address);
+                let outcome = if missing.is_ok() { "closed" } else { "neither an answer nor a close" };
+                self.keep(case, Leaves::from([(OUTCOME.to_owned(), outcome.to_owned())]));
+                return None;
+            }
         };
         assert_eq!(bytes.get(..4), request.get(4..8), "{case}: correlation id");
         let decoded = harness::connection::decode_response::<R>(bytes.clone(), version);
@@ -139,6 +145,14 @@ impl Peer {
             let led = topic.partitions.iter().filter(|partition| partition.leader_id.0 >= 0 && partition.error_code == 0).count();
             (topic.error_code == 0 && led == partitions).then(|| (topic.topic_id, topic.partitions[0].leader_epoch))
         });
+        // Kafka shows a leader before that broker knows that it is one
+        let asked = (0..partitions).map(|index| ListOffsetsPartition::default().with_partition_index(index as i32).with_timestamp(-2));
+        let asked = ListOffsetsTopic::default().with_name(self.topic(name)).with_partitions(asked.collect());
+        let asked = ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(vec![asked]);
+        harness::eventually("the leader leads", PATIENCE, || {
+            let response = self.connection.ask(&asked, 3);
+            response.topics[0].partitions.iter().all(|partition| partition.error_code == 0).then_some(())
+        });
         self.base_epoch = epoch;
         self.topic_names.insert(id.to_string(), name.to_owned());
         id
@@ -154,7 +168,7 @@ impl Peer {
         let number = value.parse::<i64>().ok();
         match (field, number) {
             ("throttle_time_ms" | "host" | "port" | "cluster_id" | "log_dir", _) => format!("<{field}>"),
-            ("error_message" | "documentation", _) if value != "None" => format!("<{field}>"),
+            _ if (field.ends_with("error_message") || field == "documentation") && value != "None" => format!("<{field}>"),
             ("topic_id", _) if self.topic_names.contains_key(value) => format!("<id of {}>", self.topic_names[value]),
             ("producer_id", Some(0..)) => {
                 let next = self.producer_ids.len();

@@ -47,7 +47,6 @@ impl Reader<'_> {
             return Tree::Text(String::from_utf8_lossy(&self.quoted()).into_owned());
         }
         if self.skip("b\"") {
-            self.rest = &self.rest[0..];
             return Tree::Bytes(self.quoted_body());
         }
         if self.skip("[") {
@@ -57,13 +56,14 @@ impl Reader<'_> {
             return Tree::Struct(self.fields("}"));
         }
         let end = self.rest.find([',', ')', ']', '}', '(', '{']).unwrap_or(self.rest.len());
-        let word = self.rest[..end].trim_end().to_owned();
-        self.rest = &self.rest[end..];
+        let word = self.rest[..end].trim_end();
+        self.rest = &self.rest[word.len()..];
+        let word = word.to_owned();
         if self.skip("(") {
             let inner = self.list(")");
             return inner.into_iter().next().unwrap_or(Tree::Atom(word));
         }
-        if self.skip("{ ") {
+        if self.skip(" { ") {
             return Tree::Struct(self.fields(" }"));
         }
         Tree::Atom(word)

@@ -97,8 +97,8 @@ fn damage(peer: &mut Peer) {
         changed[at] = byte;
         Bytes::from(changed)
     };
+    // null records are left out: Kafka 4.3.1 neither answers them nor closes
     let cases: &[(&str, Option<Bytes>)] = &[
-        ("no records", None),
         ("empty records", Some(Bytes::new())),
         ("a bad checksum", Some(with_crc(&good))),
         ("magic 0", Some(plain(16, 0))),
