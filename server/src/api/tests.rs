@@ -1,0 +1,1 @@
+//! A broker for this room's and `net`'s tests.
