@@ -101,14 +101,19 @@ fn bash(script: &Path, arguments: &[&str]) -> Command {
 fn find_script(repository: &Path) -> PathBuf {
     let places = ["../shared/kafka/kafka.sh", "../../shared/kafka/kafka.sh"].map(|place| repository.join(place));
     let found = places.iter().find(|place| place.exists());
-    found.unwrap_or_else(|| panic!("Apache Kafka is needed here, and none of {places:?} exists; see CONTRIBUTING.md")).clone()
+    found
+        .unwrap_or_else(|| panic!("Apache Kafka is needed here, and none of {places:?} exists; see CONTRIBUTING.md"))
+        .clone()
 }
 
 /// Where `kafka.sh` keeps its jars by default, after it has installed them.
 fn installed_jars(script: &Path) -> PathBuf {
     let installed = bash(script, &["install"]).output().expect("bash");
     let said = String::from_utf8_lossy(&installed.stderr);
-    assert!(installed.status.success(), "Apache Kafka is needed here: install Java 17 and Maven, then run this again\n{said}");
+    assert!(
+        installed.status.success(),
+        "Apache Kafka is needed here: install Java 17 and Maven, then run this again\n{said}"
+    );
     let home = std::env::var_os("KAFKA_HOME").map(PathBuf::from);
     home.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("HOME")).join(".cache/apache-kafka"))
 }

@@ -72,7 +72,8 @@ impl BrokerOptions {
     /// What it printed, if it ended instead of listening.
     pub fn try_start(self) -> Result<Broker, String> {
         let temporary = self.data.is_none().then(|| Arc::new(tempfile::tempdir().expect("a temporary directory")));
-        let data = self.data.clone().or_else(|| temporary.as_ref().map(|dir| dir.path().join("data"))).expect("one of both");
+        let data =
+            self.data.clone().or_else(|| temporary.as_ref().map(|dir| dir.path().join("data"))).expect("one of both");
         self.launch(data, temporary)
     }
 

@@ -3,8 +3,16 @@
 //! Nothing here knows how the broker works inside; it is driven through its command line, its sockets and signals.
 //! Everything that waits has a limit, everything that is started ends when its value is dropped, and a failing test
 //! prints what its broker said.
-#![allow(clippy::disallowed_methods, reason = "a test stands outside the seams: real clock, real files, real processes")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a broken harness must fail the test at once")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test stands outside the seams: real clock, real files, real processes"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a broken harness must fail the test at once"
+)]
 
 pub mod apache;
 pub mod broker;
