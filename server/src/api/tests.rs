@@ -43,7 +43,10 @@ impl ImageListener for Follow {
 /// Broker 1 of cluster `test-cluster`, registered at registered.test:1.
 pub(crate) async fn broker(config: ApiConfig) -> Broker {
     let (disk, random, clock) = (Arc::new(SimDisk::new()), Random::seeded(7), Clock::manual(1_000_000));
-    let storage = Storage::open(disk, &StorageConfig::new(PathBuf::from("/data"), 1), &random).unwrap();
+    let config_of_storage = StorageConfig::new(PathBuf::from("/data"), 1);
+    // a second start, so that there is an epoch before the leader's own
+    Storage::open(disk.clone(), &config_of_storage, &random).unwrap().close().unwrap();
+    let storage = Storage::open(disk, &config_of_storage, &random).unwrap();
     let broker_defaults = BrokerDefaults::default();
     let partitions = PartitionsConfig {
         node_id: 1,
@@ -95,6 +98,11 @@ impl Client {
         response
     }
 
+    /// What the connection would be told to do.
+    pub(crate) fn dispatch(&self, frame: Bytes) -> Handling {
+        self.dispatcher.dispatch(&self.connection, frame).unwrap().handling
+    }
+
     /// The bytes of the answer, or why there is none.
     pub(crate) async fn answer(&self, frame: Bytes) -> Result<Bytes, String> {
         let dispatched = self.dispatcher.dispatch(&self.connection, frame).map_err(|refusal| refusal.to_string())?;
@@ -134,4 +142,7 @@ pub(crate) fn frame<R: Request>(version: i16, correlation_id: i32, request: &R) 
 }
 
 mod admin;
+mod fetch;
 mod hostile;
+mod offsets;
+mod produce;

@@ -54,7 +54,7 @@ pub(super) fn validate(
     options: &AppendOptions,
     now_ms: i64,
 ) -> Result<Validated, AppendError> {
-    let bytes = only_batch(bytes, options)?;
+    let bytes = only_batch(&bytes, options)?;
     let header = checked(&bytes, settings, options)?;
     if options.origin == AppendOrigin::Coordinator {
         return Ok(Validated { batch: bytes, header, log_append_time_ms: NO_TIMESTAMP });
@@ -65,8 +65,8 @@ pub(super) fn validate(
 }
 
 /// Cuts the bytes to the one batch they hold. As Kafka does, the beginning of another batch behind it is dropped.
-fn only_batch(bytes: Bytes, options: &AppendOptions) -> Result<Bytes, AppendError> {
-    let Some(size) = batch_size(&bytes)? else {
+fn only_batch(bytes: &Bytes, options: &AppendOptions) -> Result<Bytes, AppendError> {
+    let Some(size) = batch_size(bytes)? else {
         return Err(invalid("produce requests must have exactly one whole record batch per partition"));
     };
     let magic = bytes.get(16).copied().unwrap_or_default();
