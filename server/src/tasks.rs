@@ -14,6 +14,8 @@ pub enum TaskKind {
     Listener,
     /// Serves one connection; ends with it.
     Connection,
+    /// Carries one change of the metadata to its end, even if the client that asked for it leaves.
+    Decision,
     /// Writes checkpoints when the journal asks for one.
     Checkpoint,
     /// Lets retention act, every `log.retention.check.interval.ms`.

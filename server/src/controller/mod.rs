@@ -19,5 +19,5 @@ pub use configs::{ConfigChange, ConfigOp, Resource};
 pub use controller::{Controller, ControllerConfig};
 pub use error::ControllerError;
 pub use handle::{ImageHandle, ImageListener};
-pub use log::{MetadataLog, ProposeError};
+pub use log::{MetadataLog, ProposeError, Proposing};
 pub use topics::{CreatedTopic, GrowTopic, NewTopic, TopicRef};
