@@ -4,6 +4,10 @@ use crate::compare::Allowed;
 
 /// All of them.
 pub const ALLOWED: &[Allowed] = &[
-    Allowed { case: "ApiVersions*", path: "api_keys*", reason: "only what is served is listed: groups, transactions, security come later, Kafka's internal APIs never" },
+    Allowed {
+        case: "ApiVersions*",
+        path: "api_keys*",
+        reason: "only what is served is listed: groups, transactions, security come later, Kafka's internal APIs never",
+    },
     Allowed { case: "ApiVersions*", path: "*features*", reason: "features are listed with the APIs that they gate" },
 ];

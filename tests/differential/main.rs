@@ -2,7 +2,13 @@
 //!
 //! Needs Java and `shared/kafka`, so it is no part of a plain `cargo test`: `.ci/run` and `just differential` run it with
 //! `--features differential`. Stories hold the requests, `allowed` the differences that may be.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stands outside the seams")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stands outside the seams"
+)]
 
 mod allowed;
 mod compare;
@@ -55,7 +61,12 @@ fn tidemark_answers_as_kafka_does() {
     }
     let found = compare::differences(&ours, &theirs);
     let (left, unused) = compare::judge(&found, allowed::ALLOWED);
-    println!("{} cases, {} differences, {} of them allowed", theirs.answers.len(), found.len(), found.len() - left.len());
+    println!(
+        "{} cases, {} differences, {} of them allowed",
+        theirs.answers.len(),
+        found.len(),
+        found.len() - left.len()
+    );
     assert!(left.is_empty(), "{} differences that no row allows:\n{}", left.len(), lines(&left));
     assert!(!only.is_empty() || unused.is_empty(), "these rows allow nothing any more, remove them: {unused:#?}");
 }

@@ -72,12 +72,22 @@ impl Peer {
     }
 
     /// Asks, keeps the answer, and gives it; `None` where the broker closed the connection.
-    pub fn ask<R: Request<Response: std::fmt::Debug>>(&mut self, case: &str, request: &R, version: i16) -> Option<R::Response> {
+    pub fn ask<R: Request<Response: std::fmt::Debug>>(
+        &mut self,
+        case: &str,
+        request: &R,
+        version: i16,
+    ) -> Option<R::Response> {
         self.ask_bytes::<R>(case, &encode_request(request, version, 7), version)
     }
 
     /// The same with a request of any bytes, header included, whose answer is that of `R`.
-    pub fn ask_bytes<R: Request<Response: std::fmt::Debug>>(&mut self, case: &str, request: &[u8], version: i16) -> Option<R::Response> {
+    pub fn ask_bytes<R: Request<Response: std::fmt::Debug>>(
+        &mut self,
+        case: &str,
+        request: &[u8],
+        version: i16,
+    ) -> Option<R::Response> {
         let bytes = match self.connection.exchange(request) {
             Ok(Some(bytes)) => bytes,
             missing => {
@@ -142,11 +152,16 @@ impl Peer {
         let (id, epoch) = harness::eventually("the topic has leaders", PATIENCE, || {
             let response: MetadataResponse = self.connection.ask(&request, 12);
             let topic = response.topics.first()?;
-            let led = topic.partitions.iter().filter(|partition| partition.leader_id.0 >= 0 && partition.error_code == 0).count();
+            let led = topic
+                .partitions
+                .iter()
+                .filter(|partition| partition.leader_id.0 >= 0 && partition.error_code == 0)
+                .count();
             (topic.error_code == 0 && led == partitions).then(|| (topic.topic_id, topic.partitions[0].leader_epoch))
         });
         // Kafka shows a leader before that broker knows that it is one
-        let asked = (0..partitions).map(|index| ListOffsetsPartition::default().with_partition_index(index as i32).with_timestamp(-2));
+        let asked = (0..partitions)
+            .map(|index| ListOffsetsPartition::default().with_partition_index(index as i32).with_timestamp(-2));
         let asked = ListOffsetsTopic::default().with_name(self.topic(name)).with_partitions(asked.collect());
         let asked = ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(vec![asked]);
         harness::eventually("the leader leads", PATIENCE, || {
@@ -168,7 +183,9 @@ impl Peer {
         let number = value.parse::<i64>().ok();
         match (field, number) {
             ("throttle_time_ms" | "host" | "port" | "cluster_id" | "log_dir", _) => format!("<{field}>"),
-            _ if (field.ends_with("error_message") || field == "documentation") && value != "None" => format!("<{field}>"),
+            _ if (field.ends_with("error_message") || field == "documentation") && value != "None" => {
+                format!("<{field}>")
+            }
             ("topic_id", _) if self.topic_names.contains_key(value) => format!("<id of {}>", self.topic_names[value]),
             ("producer_id", Some(0..)) => {
                 let next = self.producer_ids.len();

@@ -11,8 +11,19 @@ use tidemark_record::{BatchHeader, HEADER_LEN, batch::LENGTH_PREFIX};
 pub type Leaves = BTreeMap<String, String>;
 
 /// Fields that identify an element among its neighbours, in order of preference.
-const IDENTITIES: &[&str] =
-    &["api_key", "name", "topic", "topic_id", "resource_name", "partition_index", "partition", "index", "node_id", "broker_id", "producer_id"];
+const IDENTITIES: &[&str] = &[
+    "api_key",
+    "name",
+    "topic",
+    "topic_id",
+    "resource_name",
+    "partition_index",
+    "partition",
+    "index",
+    "node_id",
+    "broker_id",
+    "producer_id",
+];
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tree {
@@ -115,7 +126,8 @@ impl Reader<'_> {
                         out.push(u8::from_str_radix(&digits, 16).expect("two hex digits"));
                     }
                     Some('u') => {
-                        let digits: String = chars.by_ref().map(|(_, char)| char).skip(1).take_while(|char| *char != '}').collect();
+                        let digits: String =
+                            chars.by_ref().map(|(_, char)| char).skip(1).take_while(|char| *char != '}').collect();
                         let char = u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32).expect("a character");
                         out.extend_from_slice(char.to_string().as_bytes());
                     }
@@ -151,7 +163,8 @@ impl Tree {
 
     /// Each struct that has both fields, as texts.
     pub fn pairs(&self, first: &str, second: &str, found: &mut impl FnMut(&str, &str)) {
-        if let (Some(a), Some(b)) = (self.field(first).and_then(Self::plain), self.field(second).and_then(Self::plain)) {
+        if let (Some(a), Some(b)) = (self.field(first).and_then(Self::plain), self.field(second).and_then(Self::plain))
+        {
             found(a, b);
         }
         match self {
@@ -197,7 +210,10 @@ fn walk(tree: &Tree, path: &str, field: &str, name_value: NameValue, out: &mut L
 
 fn identity(element: &Tree, name_value: NameValue) -> Option<String> {
     let named = IDENTITIES.iter().filter_map(|name| Some((*name, element.field(name)?.plain()?)));
-    named.filter(|(_, value)| !value.is_empty() && !value.starts_with("00000000-")).map(|(name, value)| format!("{name}={}", name_value(name, value))).next()
+    named
+        .filter(|(_, value)| !value.is_empty() && !value.starts_with("00000000-"))
+        .map(|(name, value)| format!("{name}={}", name_value(name, value)))
+        .next()
 }
 
 /// Batches header by header, and what is behind the headers as bytes.
@@ -258,7 +274,10 @@ mod tests {
             partitions: Vec<i32>,
             note: Option<&'static str>,
         }
-        let topics = vec![Topic { name: "a, \"b\"", partitions: vec![1, -2], note: None }, Topic { name: "c", partitions: vec![], note: Some("x: y") }];
+        let topics = vec![
+            Topic { name: "a, \"b\"", partitions: vec![1, -2], note: None },
+            Topic { name: "c", partitions: vec![], note: Some("x: y") },
+        ];
         let leaves = parse(&format!("{topics:?}")).leaves(|_, value| value.to_owned());
         assert_eq!(leaves["[name=a, \"b\"].partitions[1]"], "-2");
         assert_eq!(leaves["[name=a, \"b\"].note"], "None");

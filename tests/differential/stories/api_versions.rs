@@ -6,7 +6,9 @@ use super::producing::text;
 use crate::peer::Peer;
 
 pub fn tell(peer: &mut Peer) {
-    let named = ApiVersionsRequest::default().with_client_software_name(text("tidemark-tests")).with_client_software_version(text("1.0"));
+    let named = ApiVersionsRequest::default()
+        .with_client_software_name(text("tidemark-tests"))
+        .with_client_software_version(text("1.0"));
     for version in 0..=4 {
         let request = if version < 3 { ApiVersionsRequest::default() } else { named.clone() };
         peer.ask(&format!("ApiVersions v{version}"), &request, version);
@@ -19,7 +21,9 @@ pub fn tell(peer: &mut Peer) {
         ("a slash in the version", "a", "1/2"),
         ("dots and dashes", "a.b-c", "1.0-rc.1"),
     ] {
-        let request = ApiVersionsRequest::default().with_client_software_name(text(name)).with_client_software_version(text(version));
+        let request = ApiVersionsRequest::default()
+            .with_client_software_name(text(name))
+            .with_client_software_version(text(version));
         peer.ask(&format!("ApiVersions, {case}"), &request, 3);
     }
     for version in [9_i16, i16::MAX, -1] {

@@ -17,7 +17,10 @@ const BROKER: i8 = 4;
 
 fn describe(kind: i8, name: &str, keys: Option<&[&str]>) -> DescribeConfigsRequest {
     let keys = keys.map(|keys| keys.iter().map(|key| text(key)).collect());
-    let resource = DescribeConfigsResource::default().with_resource_type(kind).with_resource_name(text(name)).with_configuration_keys(keys);
+    let resource = DescribeConfigsResource::default()
+        .with_resource_type(kind)
+        .with_resource_name(text(name))
+        .with_configuration_keys(keys);
     DescribeConfigsRequest::default().with_resources(vec![resource])
 }
 
@@ -26,10 +29,16 @@ type Operation<'a> = (&'a str, i8, Option<&'a str>);
 
 fn alter(kind: i8, name: &str, operations: &[Operation]) -> IncrementalAlterConfigsRequest {
     let config = |(key, operation, value): &Operation| {
-        incremental::AlterableConfig::default().with_name(text(key)).with_config_operation(*operation).with_value(value.map(text))
+        incremental::AlterableConfig::default()
+            .with_name(text(key))
+            .with_config_operation(*operation)
+            .with_value(value.map(text))
     };
     let configs = operations.iter().map(config).collect();
-    let resource = incremental::AlterConfigsResource::default().with_resource_type(kind).with_resource_name(text(name)).with_configs(configs);
+    let resource = incremental::AlterConfigsResource::default()
+        .with_resource_type(kind)
+        .with_resource_name(text(name))
+        .with_configs(configs);
     IncrementalAlterConfigsRequest::default().with_resources(vec![resource])
 }
 
@@ -41,7 +50,11 @@ pub fn tell(peer: &mut Peer) {
         let synonyms = describe(TOPIC, &name, Some(&["retention.ms", "segment.bytes"])).with_include_synonyms(true);
         peer.ask(&format!("DescribeConfigs v{version}, synonyms"), &synonyms, version);
     }
-    peer.ask("DescribeConfigs, documentation", &describe(TOPIC, &name, Some(&["retention.ms"])).with_include_documentation(true), 4);
+    peer.ask(
+        "DescribeConfigs, documentation",
+        &describe(TOPIC, &name, Some(&["retention.ms"])).with_include_documentation(true),
+        4,
+    );
     peer.ask("DescribeConfigs, no keys", &describe(TOPIC, &name, Some(&[])), 4);
     peer.ask("DescribeConfigs, an unknown key", &describe(TOPIC, &name, Some(&["no.such.key"])), 4);
     peer.ask("DescribeConfigs, an unknown topic", &describe(TOPIC, "nobody-at-all", None), 4);
@@ -50,7 +63,8 @@ pub fn tell(peer: &mut Peer) {
     peer.ask("DescribeConfigs, an unknown kind", &describe(99, &name, None), 4);
     peer.ask("DescribeConfigs, an unknown broker", &describe(BROKER, "77", None), 4);
     peer.ask("DescribeConfigs, a broker that is no number", &describe(BROKER, "x", None), 4);
-    let broker_keys = ["num.partitions", "log.retention.ms", "message.max.bytes", "auto.create.topics.enable", "log.segment.bytes"];
+    let broker_keys =
+        ["num.partitions", "log.retention.ms", "message.max.bytes", "auto.create.topics.enable", "log.segment.bytes"];
     peer.ask("DescribeConfigs, the broker", &describe(BROKER, "1", Some(&broker_keys)), 4);
     peer.ask("DescribeConfigs, brokers' defaults", &describe(BROKER, "", Some(&broker_keys)), 4);
     let mut two = describe(TOPIC, &name, Some(&["retention.ms"]));
@@ -86,9 +100,17 @@ fn incremental_alter(peer: &mut Peer, name: &str) {
     let checked = alter(TOPIC, name, &[("segment.ms", 0, Some("9000"))]).with_validate_only(true);
     peer.ask("IncrementalAlterConfigs v0, validate only", &checked, 0);
     changed(peer, name, "IncrementalAlterConfigs, after validate only");
-    peer.ask("IncrementalAlterConfigs, an unknown topic", &alter(TOPIC, "nobody-at-all", &[("retention.ms", 0, Some("1"))]), 1);
+    peer.ask(
+        "IncrementalAlterConfigs, an unknown topic",
+        &alter(TOPIC, "nobody-at-all", &[("retention.ms", 0, Some("1"))]),
+        1,
+    );
     peer.ask("IncrementalAlterConfigs, an unknown kind", &alter(99, name, &[("retention.ms", 0, Some("1"))]), 1);
-    peer.ask("IncrementalAlterConfigs, an unknown broker", &alter(BROKER, "77", &[("log.cleaner.threads", 0, Some("1"))]), 1);
+    peer.ask(
+        "IncrementalAlterConfigs, an unknown broker",
+        &alter(BROKER, "77", &[("log.cleaner.threads", 0, Some("1"))]),
+        1,
+    );
     let mut twice = alter(TOPIC, name, &[("retention.ms", 0, Some("1"))]);
     twice.resources.push(twice.resources[0].clone());
     peer.ask("IncrementalAlterConfigs, one resource twice", &twice, 1);
@@ -96,9 +118,14 @@ fn incremental_alter(peer: &mut Peer, name: &str) {
 
 fn replace(peer: &mut Peer, name: &str) {
     let replace = |configs: &[(&str, Option<&str>)]| {
-        let config = |(key, value): &(&str, Option<&str>)| AlterableConfig::default().with_name(text(key)).with_value(value.map(text));
+        let config = |(key, value): &(&str, Option<&str>)| {
+            AlterableConfig::default().with_name(text(key)).with_value(value.map(text))
+        };
         let configs = configs.iter().map(config).collect();
-        let resource = AlterConfigsResource::default().with_resource_type(TOPIC).with_resource_name(text(name)).with_configs(configs);
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(TOPIC)
+            .with_resource_name(text(name))
+            .with_configs(configs);
         AlterConfigsRequest::default().with_resources(vec![resource])
     };
     for version in 0..=2 {

@@ -51,7 +51,8 @@ pub fn tell(peer: &mut Peer) {
         if version < 5 {
             wanted.log_start_offset = -1;
         }
-        let mut request = if version < 13 { request(peer, "read", vec![wanted]) } else { by_id(peer, id, vec![wanted]) };
+        let mut request =
+            if version < 13 { request(peer, "read", vec![wanted]) } else { by_id(peer, id, vec![wanted]) };
         if version >= 15 {
             // the field moved into a tagged section
             request.replica_id = BrokerId(-1);
@@ -131,7 +132,9 @@ fn epochs(peer: &mut Peer) {
 }
 
 fn targets(peer: &mut Peer, id: Uuid) {
-    for (case, topic, index) in [("unknown topic", "nobody", 0), ("unknown partition", "read", 9), ("negative partition", "read", -1)] {
+    for (case, topic, index) in
+        [("unknown topic", "nobody", 0), ("unknown partition", "read", 9), ("negative partition", "read", -1)]
+    {
         for version in [4, 11] {
             let request = request(peer, topic, vec![partition(index, 0)]);
             peer.ask(&format!("Fetch v{version}, {case}"), &request, version);
@@ -156,7 +159,10 @@ fn targets(peer: &mut Peer, id: Uuid) {
 
 fn leader_epochs(peer: &mut Peer) {
     let ask = |peer: &Peer, topic: &str, index: i32, current: i32, asked: i32| {
-        let partition = OffsetForLeaderPartition::default().with_partition(index).with_current_leader_epoch(current).with_leader_epoch(asked);
+        let partition = OffsetForLeaderPartition::default()
+            .with_partition(index)
+            .with_current_leader_epoch(current)
+            .with_leader_epoch(asked);
         let topic = OffsetForLeaderTopic::default().with_topic(peer.topic(topic)).with_partitions(vec![partition]);
         OffsetForLeaderEpochRequest::default().with_topics(vec![topic])
     };

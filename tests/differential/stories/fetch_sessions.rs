@@ -1,6 +1,9 @@
 //! Fetch sessions: made, continued, changed, forgotten, closed, and mistaken.
 
-use kafka_protocol::messages::{FetchRequest, fetch_request::{FetchTopic, ForgottenTopic}};
+use kafka_protocol::messages::{
+    FetchRequest,
+    fetch_request::{FetchTopic, ForgottenTopic},
+};
 
 use super::{
     fetch::{partition, request},

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use kafka_protocol::messages::{
-    DescribeProducersRequest, InitProducerIdRequest, ProducerId, TransactionalId, describe_producers_request::TopicRequest,
+    DescribeProducersRequest, InitProducerIdRequest, ProducerId, TransactionalId,
+    describe_producers_request::TopicRequest,
 };
 use tidemark_record::BatchBuilder;
 
@@ -21,7 +22,8 @@ pub fn tell(peer: &mut Peer) {
             id = response.producer_id.0;
         }
     }
-    let cases: &[(&str, i64, i16)] = &[("an id without an epoch", id, -1), ("an epoch without an id", -1, 0), ("an id and its epoch", id, 0)];
+    let cases: &[(&str, i64, i16)] =
+        &[("an id without an epoch", id, -1), ("an epoch without an id", -1, 0), ("an id and its epoch", id, 0)];
     for (case, id, epoch) in cases {
         let request = InitProducerIdRequest::default()
             .with_transaction_timeout_ms(60_000)
@@ -29,7 +31,9 @@ pub fn tell(peer: &mut Peer) {
             .with_producer_epoch(*epoch);
         peer.ask(&format!("InitProducerId, {case}"), &request, 4);
     }
-    let empty = InitProducerIdRequest::default().with_transactional_id(Some(TransactionalId(text("")))).with_transaction_timeout_ms(60_000);
+    let empty = InitProducerIdRequest::default()
+        .with_transactional_id(Some(TransactionalId(text(""))))
+        .with_transaction_timeout_ms(60_000);
     peer.ask("InitProducerId, an empty transactional id", &empty, 4);
     sequences(peer, id);
     edges(peer, id);
@@ -95,10 +99,15 @@ fn describe(peer: &mut Peer) {
         ("no partitions", "sequenced", vec![]),
     ] {
         let topic = TopicRequest::default().with_name(peer.topic(name)).with_partition_indexes(partitions);
-        peer.ask(&format!("DescribeProducers, {case}"), &DescribeProducersRequest::default().with_topics(vec![topic]), 0);
+        peer.ask(
+            &format!("DescribeProducers, {case}"),
+            &DescribeProducersRequest::default().with_topics(vec![topic]),
+            0,
+        );
     }
     peer.ask("DescribeProducers, none", &DescribeProducersRequest::default(), 0);
-    let mut bad = DescribeProducersRequest::default().with_topics(vec![TopicRequest::default().with_partition_indexes(vec![0])]);
+    let mut bad =
+        DescribeProducersRequest::default().with_topics(vec![TopicRequest::default().with_partition_indexes(vec![0])]);
     bad.topics[0].name = text("a/b").into();
     peer.ask("DescribeProducers, a bad name", &bad, 0);
 }

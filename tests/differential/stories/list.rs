@@ -1,6 +1,9 @@
 //! The list of stories, and the difference that is planted to see it found.
 
-use super::{api_versions, configs, delete_records, fetch, fetch_sessions, idempotence, list_offsets, metadata, produce, producing, raw, topics};
+use super::{
+    api_versions, configs, delete_records, fetch, fetch_sessions, idempotence, list_offsets, metadata, produce,
+    producing, raw, topics,
+};
 use crate::peer::Peer;
 
 /// A story and whether it can be told twice to one broker under another prefix.

@@ -11,7 +11,8 @@ use crate::peer::Peer;
 
 /// Asks for one timestamp of partition 0.
 pub fn request(peer: &Peer, topic: &str, timestamp: i64, current_leader_epoch: i32) -> ListOffsetsRequest {
-    let partition = ListOffsetsPartition::default().with_timestamp(timestamp).with_current_leader_epoch(current_leader_epoch);
+    let partition =
+        ListOffsetsPartition::default().with_timestamp(timestamp).with_current_leader_epoch(current_leader_epoch);
     let topic = ListOffsetsTopic::default().with_name(peer.topic(topic)).with_partitions(vec![partition]);
     ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(vec![topic])
 }

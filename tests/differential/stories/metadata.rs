@@ -33,7 +33,12 @@ fn named(name: TopicName) -> MetadataRequestTopic {
 pub fn tell_topics(peer: &mut Peer) {
     let id = create(peer, "met", 3, &[]);
     for version in 0..=13 {
-        let topics = vec![named(peer.topic("met")), named(peer.topic("nobody")), named(TopicName(text("a/b"))), named(TopicName(text("")))];
+        let topics = vec![
+            named(peer.topic("met")),
+            named(peer.topic("nobody")),
+            named(TopicName(text("a/b"))),
+            named(TopicName(text(""))),
+        ];
         let mut request = MetadataRequest::default().with_topics(Some(topics));
         if version >= 4 {
             request.allow_auto_topic_creation = false;
@@ -63,14 +68,22 @@ pub fn tell_topics(peer: &mut Peer) {
         peer.ask(&format!("Metadata v{version} by name and id"), &by(Some(name), id), version);
         peer.ask(&format!("Metadata v{version} by neither"), &by(None, Uuid::nil()), version);
     }
-    peer.ask("Metadata v11 by id, too early", &by(None, id).with_topics(Some(vec![named(peer.topic("met")).with_topic_id(id)])), 11);
+    peer.ask(
+        "Metadata v11 by id, too early",
+        &by(None, id).with_topics(Some(vec![named(peer.topic("met")).with_topic_id(id)])),
+        11,
+    );
     let twice = MetadataRequest::default().with_topics(Some(vec![named(peer.topic("met")), named(peer.topic("met"))]));
     peer.ask("Metadata, one name twice", &twice, 9);
-    let made = MetadataRequest::default().with_topics(Some(vec![named(peer.topic("made-on-the-way"))])).with_allow_auto_topic_creation(true);
+    let made = MetadataRequest::default()
+        .with_topics(Some(vec![named(peer.topic("made-on-the-way"))]))
+        .with_allow_auto_topic_creation(true);
     peer.ask("Metadata creates a topic", &made, 9);
     peer.await_topic("made-on-the-way", 1);
     peer.ask("Metadata of the topic created", &made, 9);
-    let bad = MetadataRequest::default().with_topics(Some(vec![named(TopicName(text("a/b")))])).with_allow_auto_topic_creation(true);
+    let bad = MetadataRequest::default()
+        .with_topics(Some(vec![named(TopicName(text("a/b")))]))
+        .with_allow_auto_topic_creation(true);
     peer.ask("Metadata creates no topic of a bad name", &bad, 9);
     topic_partitions(peer);
     log_dirs(peer);
@@ -78,7 +91,9 @@ pub fn tell_topics(peer: &mut Peer) {
 
 fn topic_partitions(peer: &mut Peer) {
     create(peer, "paged", 3, &[]);
-    let topics = |peer: &Peer, names: &[&str]| names.iter().map(|name| TopicRequest::default().with_name(peer.topic(name))).collect();
+    let topics = |peer: &Peer, names: &[&str]| {
+        names.iter().map(|name| TopicRequest::default().with_name(peer.topic(name))).collect()
+    };
     let cases: &[(&str, &[&str], i32, Option<(&str, i32)>)] = &[
         ("one", &["met"], 2000, None),
         ("two, unsorted", &["paged", "met"], 2000, None),
@@ -93,7 +108,8 @@ fn topic_partitions(peer: &mut Peer) {
         ("from a negative cursor", &["met", "paged"], 2000, Some(("paged", -1))),
     ];
     for (case, names, limit, cursor) in cases {
-        let cursor = cursor.map(|(name, index)| Cursor::default().with_topic_name(peer.topic(name)).with_partition_index(index));
+        let cursor =
+            cursor.map(|(name, index)| Cursor::default().with_topic_name(peer.topic(name)).with_partition_index(index));
         let request = DescribeTopicPartitionsRequest::default()
             .with_topics(topics(peer, names))
             .with_response_partition_limit(*limit)
@@ -104,9 +120,12 @@ fn topic_partitions(peer: &mut Peer) {
 
 fn log_dirs(peer: &mut Peer) {
     append(peer, "met", batch(3));
-    for (case, topic, partitions) in
-        [("one partition", "met", vec![0]), ("several", "met", vec![0, 2]), ("unknown partition", "met", vec![9]), ("unknown topic", "nobody", vec![0])]
-    {
+    for (case, topic, partitions) in [
+        ("one partition", "met", vec![0]),
+        ("several", "met", vec![0, 2]),
+        ("unknown partition", "met", vec![9]),
+        ("unknown topic", "nobody", vec![0]),
+    ] {
         let topic = DescribableLogDirTopic::default().with_topic(peer.topic(topic)).with_partitions(partitions);
         for version in [1, 4] {
             let request = DescribeLogDirsRequest::default().with_topics(Some(vec![topic.clone()]));

@@ -9,8 +9,8 @@ mod idempotence;
 mod list;
 mod list_offsets;
 mod metadata;
-mod producing;
 mod produce;
+mod producing;
 mod raw;
 mod topics;
 

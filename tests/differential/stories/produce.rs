@@ -61,7 +61,9 @@ fn acks(peer: &mut Peer) {
 }
 
 fn targets(peer: &mut Peer, id: Uuid) {
-    for (case, topic, partition) in [("unknown topic", "nobody", 0), ("unknown partition", "written", 9), ("negative partition", "written", -1)] {
+    for (case, topic, partition) in
+        [("unknown topic", "nobody", 0), ("unknown partition", "written", 9), ("negative partition", "written", -1)]
+    {
         let request = to_partition(peer, topic, partition, Some(batch(1)));
         for version in [3, 9] {
             peer.ask(&format!("Produce v{version}, {case}"), &request, version);
@@ -77,7 +79,8 @@ fn targets(peer: &mut Peer, id: Uuid) {
     two.topic_data.extend(to_partition(peer, "written", 1, Some(with_crc(&batch(1)))).topic_data);
     peer.ask("Produce, a good and a bad partition", &two, 9);
     peer.ask("Produce, no topics", &ProduceRequest::default().with_acks(-1).with_timeout_ms(1000), 9);
-    let transactional = to_partition(peer, "written", 0, Some(batch(1))).with_transactional_id(Some(TransactionalId(text("t"))));
+    let transactional =
+        to_partition(peer, "written", 0, Some(batch(1))).with_transactional_id(Some(TransactionalId(text("t"))));
     peer.ask("Produce, a transactional id and a plain batch", &transactional, 9);
     let mut other = by_id(id, batch(1));
     other.topic_data[0].partition_data[0].index = 9;
@@ -126,7 +129,10 @@ fn records(peer: &mut Peer) {
         ("count -1", with_header(&good, 57, &(-1_i32).to_be_bytes())),
         ("count too small", with_header(&with_header(&good, 57, &2_i32.to_be_bytes()), 23, &1_i32.to_be_bytes())),
         ("count too large", with_header(&with_header(&good, 57, &4_i32.to_be_bytes()), 23, &3_i32.to_be_bytes())),
-        ("count 2^31 - 1", with_header(&with_header(&good, 57, &i32::MAX.to_be_bytes()), 23, &(i32::MAX - 1).to_be_bytes())),
+        (
+            "count 2^31 - 1",
+            with_header(&with_header(&good, 57, &i32::MAX.to_be_bytes()), 23, &(i32::MAX - 1).to_be_bytes()),
+        ),
         ("last offset delta 5", with_header(&good, 23, &5_i32.to_be_bytes())),
         ("last offset delta -1", with_header(&good, 23, &(-1_i32).to_be_bytes())),
         ("the control flag", with_header(&good, 21, &0x20_i16.to_be_bytes())),
@@ -147,14 +153,25 @@ fn records(peer: &mut Peer) {
         peer.ask(&format!("Produce, {case}"), &request, 9);
     }
     let mut odd = BatchBuilder::new();
-    odd.append(T0, None, None, [(b"h".as_slice(), None), (b"h".as_slice(), Some(b"1".as_slice())), (b"".as_slice(), Some(b"".as_slice()))].into_iter());
+    odd.append(
+        T0,
+        None,
+        None,
+        [(b"h".as_slice(), None), (b"h".as_slice(), Some(b"1".as_slice())), (b"".as_slice(), Some(b"".as_slice()))]
+            .into_iter(),
+    );
     odd.append_plain(T0, Some(b""), Some(b""));
     let request = to_partition(peer, "written", 0, Some(odd.build().expect("plain")));
     peer.ask("Produce, nulls, empties and headers of one name", &request, 9);
 }
 
 fn timestamps(peer: &mut Peer) {
-    create(peer, "narrow", 1, &[("message.timestamp.before.max.ms", "1000"), ("message.timestamp.after.max.ms", "1000")]);
+    create(
+        peer,
+        "narrow",
+        1,
+        &[("message.timestamp.before.max.ms", "1000"), ("message.timestamp.after.max.ms", "1000")],
+    );
     create(peer, "stamped", 1, &[("message.timestamp.type", "LogAppendTime")]);
     let at = |time: i64| {
         let mut builder = BatchBuilder::new();
@@ -219,7 +236,12 @@ fn topic_rules(peer: &mut Peer) {
         ("compacted, a tombstone", "compacted", tombstone(), 9),
         ("within max.message.bytes", "small", batch(1), 9),
         ("above max.message.bytes", "small", batch(20), 9),
-        ("above max.message.bytes unless packed", "small", filled(BatchBuilder::new().compression(Compression::Zstd, None), 12).build().expect("level"), 9),
+        (
+            "above max.message.bytes unless packed",
+            "small",
+            filled(BatchBuilder::new().compression(Compression::Zstd, None), 12).build().expect("level"),
+            9,
+        ),
     ] {
         let request = to_partition(peer, topic, 0, Some(records));
         peer.ask(&format!("Produce, {case}"), &request, version);

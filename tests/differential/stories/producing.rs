@@ -24,7 +24,9 @@ pub fn text(text: &str) -> StrBytes {
 
 /// Creates a topic and waits until it serves.
 pub fn create(peer: &mut Peer, name: &str, partitions: i32, configs: &[(&str, &str)]) -> Uuid {
-    let configs = configs.iter().map(|(key, value)| CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value))));
+    let configs = configs
+        .iter()
+        .map(|(key, value)| CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value))));
     let topic = CreatableTopic::default()
         .with_name(peer.topic(name))
         .with_num_partitions(partitions)

@@ -57,7 +57,11 @@ pub fn tell(peer: &mut Peer) {
         peer.ask_bytes::<MetadataRequest>(&format!("raw, Metadata v9 with {case}"), &with(3, 9, body), 9);
     }
     peer.ask_bytes::<ProduceRequest>("raw, Produce cut short", &with(0, 3, &[0xff, 0xff, 0xff]), 3);
-    peer.ask_bytes::<ApiVersionsRequest>("raw, a header without a client id", &[0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff], 0);
+    peer.ask_bytes::<ApiVersionsRequest>(
+        "raw, a header without a client id",
+        &[0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff],
+        0,
+    );
     peer.send_raw("raw, a length of -1", &[0xff, 0xff, 0xff, 0xff]);
     peer.send_raw("raw, a length of 2^31 - 1", &[0x7f, 0xff, 0xff, 0xff, 0, 0]);
     peer.send_raw("raw, an empty frame", &[0, 0, 0, 0]);

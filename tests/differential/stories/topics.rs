@@ -49,8 +49,13 @@ fn creation(peer: &mut Peer) {
         peer.await_topic(&name, 2);
         peer.ask(&format!("CreateTopics v{version}, it exists"), &request(vec![made]), version);
     }
-    let counts: &[(&str, i32, i16)] =
-        &[("partitions 0", 0, 1), ("partitions -2", -2, 1), ("replication 0", 1, 0), ("replication -2", 1, -2), ("replication 3", 1, 3)];
+    let counts: &[(&str, i32, i16)] = &[
+        ("partitions 0", 0, 1),
+        ("partitions -2", -2, 1),
+        ("replication 0", 1, 0),
+        ("replication -2", 1, -2),
+        ("replication 3", 1, 3),
+    ];
     for (case, partitions, replication) in counts {
         let made = topic(peer.topic("counts"), *partitions, *replication);
         peer.ask(&format!("CreateTopics, {case}"), &request(vec![made]), 5);
@@ -125,7 +130,11 @@ fn configs_at_creation(peer: &mut Peer) {
         let made = configured(topic(peer.topic(&format!("configured-{at}")), 1, 1), key, *value);
         peer.ask(&format!("CreateTopics, config {key}={value:?}"), &request(vec![made]), 7);
     }
-    let made = configured(configured(topic(peer.topic("configured-twice"), 1, 1), "retention.ms", Some("1")), "retention.ms", Some("2"));
+    let made = configured(
+        configured(topic(peer.topic("configured-twice"), 1, 1), "retention.ms", Some("1")),
+        "retention.ms",
+        Some("2"),
+    );
     peer.ask("CreateTopics, one config twice", &request(vec![made]).with_validate_only(true), 7);
 }
 
@@ -151,7 +160,8 @@ fn assignments(peer: &mut Peer) {
 fn growth(peer: &mut Peer) {
     create(peer, "grows", 2, &[]);
     let grow = |peer: &Peer, name: &str, count: i32| {
-        let topic = CreatePartitionsTopic::default().with_name(peer.topic(name)).with_count(count).with_assignments(None);
+        let topic =
+            CreatePartitionsTopic::default().with_name(peer.topic(name)).with_count(count).with_assignments(None);
         CreatePartitionsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000)
     };
     for (case, name, count) in [
@@ -172,10 +182,17 @@ fn growth(peer: &mut Peer) {
         peer.ask(&format!("CreatePartitions v{version}"), &request, version);
         peer.await_topic("grows", usize::try_from(count).expect("small"));
     }
-    let assigned: &[(&str, i32, &[&[i32]])] =
-        &[("good", 7, &[&[1]]), ("too few", 9, &[&[1]]), ("too many", 8, &[&[1], &[1]]), ("unknown broker", 8, &[&[77]]), ("two brokers", 8, &[&[1, 2]])];
+    let assigned: &[(&str, i32, &[&[i32]])] = &[
+        ("good", 7, &[&[1]]),
+        ("too few", 9, &[&[1]]),
+        ("too many", 8, &[&[1], &[1]]),
+        ("unknown broker", 8, &[&[77]]),
+        ("two brokers", 8, &[&[1, 2]]),
+    ];
     for (case, count, brokers) in assigned {
-        let assignment = |ids: &&[i32]| CreatePartitionsAssignment::default().with_broker_ids(ids.iter().copied().map(BrokerId).collect());
+        let assignment = |ids: &&[i32]| {
+            CreatePartitionsAssignment::default().with_broker_ids(ids.iter().copied().map(BrokerId).collect())
+        };
         let mut request = grow(peer, "grows", *count);
         request.topics[0].assignments = Some(brokers.iter().map(assignment).collect());
         peer.ask(&format!("CreatePartitions, assignment {case}"), &request, 3);
