@@ -20,6 +20,8 @@ pub enum TaskKind {
     Retention,
     /// The HTTP bridge.
     Bridge,
+    /// Waits for SIGTERM and Ctrl-C.
+    Signals,
 }
 
 impl TaskKind {
