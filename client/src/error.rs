@@ -95,6 +95,14 @@ impl ClientError {
         Self::Kafka { subject, error }
     }
 
+    /// The same, as something that was asked for long enough.
+    pub(crate) fn believed(mut self) -> Self {
+        if let Self::Kafka { error, .. } = &mut self {
+            error.retryable = false;
+        }
+        self
+    }
+
     /// Whether the same request may succeed later.
     pub fn retryable(&self) -> bool {
         match self {

@@ -17,6 +17,8 @@ pub struct KafkaError {
 }
 
 impl KafkaError {
+    /// The broker met an error it has no code for.
+    pub const UNKNOWN_SERVER_ERROR: i16 = -1;
     /// The offset is not between the log's start and its end.
     pub const OFFSET_OUT_OF_RANGE: i16 = 1;
     /// The broker knows no such topic or partition.
