@@ -322,14 +322,14 @@ mod tests {
 
     #[test]
     fn one_start_is_given_or_none() {
-        let start = |text| super::start(&Query::parse(Some(text), &PARAMETERS).unwrap()).ok();
-        assert_eq!(start(""), Some(Start::Earliest));
-        assert_eq!(start("offset=7"), Some(Start::Offset(7)));
-        assert_eq!(start("offset=latest"), Some(Start::Latest));
-        assert_eq!(start("timestamp=9"), Some(Start::Timestamp(9)));
-        assert_eq!(start("tail=3"), Some(Start::Tail(3)));
+        let begin = |text| start(&Query::parse(Some(text), &PARAMETERS).unwrap()).ok();
+        assert_eq!(begin(""), Some(Start::Earliest));
+        assert_eq!(begin("offset=7"), Some(Start::Offset(7)));
+        assert_eq!(begin("offset=latest"), Some(Start::Latest));
+        assert_eq!(begin("timestamp=9"), Some(Start::Timestamp(9)));
+        assert_eq!(begin("tail=3"), Some(Start::Tail(3)));
         for text in ["offset=7&tail=1", "offset=7&timestamp=1", "offset=-1", "offset=soon", "tail=-1", "timestamp=x"] {
-            assert_eq!(start(text), None, "{text}");
+            assert_eq!(begin(text), None, "{text}");
         }
     }
 }

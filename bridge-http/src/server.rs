@@ -140,3 +140,6 @@ async fn answer(
     bridge.counters.request(method, response.status().as_u16());
     Ok(response)
 }
+
+#[cfg(test)]
+mod tests;

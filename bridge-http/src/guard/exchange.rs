@@ -1,9 +1,14 @@
 //! What the guard of a connection and the service behind it tell each other.
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Context,
 };
+
+use futures_util::task::AtomicWaker;
 
 use super::Refusal;
 
@@ -11,6 +16,8 @@ use super::Refusal;
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     busy: AtomicBool,
+    /// The guard, where it was asked for more while an answer was being made.
+    waits: AtomicWaker,
     refusal: OnceLock<Refusal>,
 }
 
@@ -23,6 +30,15 @@ impl Exchange {
     /// Whether an answer is being made.
     pub(super) fn is_busy(&self) -> bool {
         self.busy.load(Ordering::Acquire)
+    }
+
+    /// As [`Self::is_busy`]; if so, [`Self::answered`] wakes the task.
+    pub(super) fn is_busy_until(&self, context: &Context<'_>) -> bool {
+        if !self.is_busy() {
+            return false;
+        }
+        self.waits.register(context.waker());
+        self.is_busy()
     }
 
     /// The request that is handed on next stands for one that was refused.
@@ -38,5 +54,6 @@ impl Exchange {
     /// The answer is made.
     pub(crate) fn answered(&self) {
         self.busy.store(false, Ordering::Release);
+        self.waits.wake();
     }
 }

@@ -102,9 +102,9 @@ impl<S> Guarded<S> {
     }
 
     /// Judges what has come; afterwards either bytes are cleared, or more are needed.
-    fn judge(&mut self) -> io::Result<()> {
+    fn judge(&mut self, context: &Context<'_>) -> io::Result<()> {
         match self.phase {
-            Phase::Head { .. } if self.exchange.is_busy() => {}
+            Phase::Head { .. } if self.exchange.is_busy_until(context) => {}
             Phase::Head { seen } => self.judge_head(seen),
             Phase::Body(framing) => self.judge_body(framing)?,
             Phase::Refused => {}
@@ -191,7 +191,7 @@ impl<S> Guarded<S> {
     fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (wait, timeout) = match self.phase {
             Phase::Refused => return Poll::Pending,
-            Phase::Head { .. } if self.exchange.is_busy() => (Wait::Nothing, Duration::MAX),
+            Phase::Head { .. } if self.exchange.is_busy_until(context) => (Wait::Nothing, Duration::MAX),
             Phase::Head { .. } if !self.buffer.is_empty() => (Wait::Head, self.head_timeout),
             Phase::Head { .. } if self.served => (Wait::Request, self.idle_timeout),
             Phase::Head { .. } => (Wait::Request, self.head_timeout),
@@ -228,7 +228,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         let this = self.get_mut();
         loop {
             if this.cleared == 0 && !this.buffer.is_empty() {
-                this.judge()?;
+                this.judge(context)?;
             }
             if this.cleared > 0 {
                 this.hand_on(into);
@@ -322,7 +322,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         let this = self.get_mut();
         if this.linger.is_none() {
             std::task::ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
-            this.linger = Some((Box::pin(tokio::time::sleep(LINGER)), LINGER_BYTES));
+            let expects_more = !matches!(this.phase, Phase::Head { .. }) || !this.buffer.is_empty();
+            let bytes = if expects_more { LINGER_BYTES } else { 0 };
+            this.linger = Some((Box::pin(tokio::time::sleep(LINGER)), bytes));
         }
         this.poll_linger(context)
     }
