@@ -7,17 +7,32 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use kafka_protocol::{
-    messages::{ApiKey, ApiVersionsRequest, MetadataRequest},
+    messages::{
+        AlterConfigsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
+        DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+        DescribeLogDirsRequest, DescribeProducersRequest, DescribeTopicPartitionsRequest, FetchRequest,
+        IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
+        OffsetForLeaderEpochRequest, ProduceRequest,
+    },
     protocol::{Decodable, Message},
 };
 use tidemark_client::wire::shape::{self, Shape};
 
 use super::{
-    access::{Access, Operation::Describe, Resource::Topic},
-    api_versions,
+    access::{
+        Access,
+        Operation::{
+            Alter, AlterConfigs as OpAlterConfigs, Create, Delete, Describe, DescribeConfigs as OpDescribeConfigs,
+            IdempotentWrite, Read, Write,
+        },
+        Resource::{Cluster, Topic, TransactionalId},
+    },
+    alter_configs, api_versions,
     context::{Broker, ConnectionInfo, RequestContext},
+    create_partitions, create_topics, delete_records, delete_topics, describe_cluster, describe_configs,
+    describe_log_dirs, describe_producers, describe_topic_partitions, fetch,
     header::{FixedHeader, take_client_id},
-    metadata,
+    incremental_alter_configs, init_producer_id, list_offsets, metadata, offset_for_leader_epoch, produce,
     refusal::Refusal,
     reply::{Handling, ReplyHeader},
 };
@@ -33,7 +48,8 @@ pub(super) struct Api {
     /// First and last version that is handled.
     pub(super) versions: (i16, i16),
     pub(super) shape: &'static Shape,
-    /// What a caller must be allowed; nothing is checked yet.
+    /// What a caller must be allowed.
+    #[allow(dead_code, reason = "for the authorizer, which comes with the security issue")]
     pub(super) access: &'static [Access],
     /// Decodes a body whose shape was judged, and handles it.
     handle: fn(&RequestContext, Bytes) -> Result<Handling, String>,
@@ -61,8 +77,53 @@ macro_rules! api {
 
 /// Every served API, by key.
 pub(super) static APIS: &[Api] = &[
+    Api {
+        // old librdkafka looks for version 0 here and gives up without it (KAFKA-18659)
+        advertised_since: 0,
+        ..api!(Produce, produce, ProduceRequest, &[Access(Write, Topic), Access(Write, TransactionalId)])
+    },
+    api!(Fetch, fetch, FetchRequest, &[Access(Read, Topic)]),
+    api!(ListOffsets, list_offsets, ListOffsetsRequest, &[Access(Describe, Topic)]),
     api!(Metadata, metadata, MetadataRequest, &[Access(Describe, Topic)]),
     api!(ApiVersions, api_versions, ApiVersionsRequest, &[]),
+    api!(CreateTopics, create_topics, CreateTopicsRequest, &[Access(Create, Cluster), Access(Create, Topic)]),
+    api!(DeleteTopics, delete_topics, DeleteTopicsRequest, &[Access(Delete, Topic)]),
+    api!(DeleteRecords, delete_records, DeleteRecordsRequest, &[Access(Delete, Topic)]),
+    api!(
+        InitProducerId,
+        init_producer_id,
+        InitProducerIdRequest,
+        &[Access(Write, TransactionalId), Access(IdempotentWrite, Cluster)]
+    ),
+    api!(OffsetForLeaderEpoch, offset_for_leader_epoch, OffsetForLeaderEpochRequest, &[Access(Describe, Topic)]),
+    api!(
+        DescribeConfigs,
+        describe_configs,
+        DescribeConfigsRequest,
+        &[Access(OpDescribeConfigs, Topic), Access(OpDescribeConfigs, Cluster)]
+    ),
+    api!(
+        AlterConfigs,
+        alter_configs,
+        AlterConfigsRequest,
+        &[Access(OpAlterConfigs, Topic), Access(OpAlterConfigs, Cluster)]
+    ),
+    api!(DescribeLogDirs, describe_log_dirs, DescribeLogDirsRequest, &[Access(Describe, Cluster)]),
+    api!(CreatePartitions, create_partitions, CreatePartitionsRequest, &[Access(Alter, Topic)]),
+    api!(
+        IncrementalAlterConfigs,
+        incremental_alter_configs,
+        IncrementalAlterConfigsRequest,
+        &[Access(OpAlterConfigs, Topic), Access(OpAlterConfigs, Cluster)]
+    ),
+    api!(DescribeCluster, describe_cluster, DescribeClusterRequest, &[Access(Describe, Cluster)]),
+    api!(DescribeProducers, describe_producers, DescribeProducersRequest, &[Access(Read, Topic)]),
+    api!(
+        DescribeTopicPartitions,
+        describe_topic_partitions,
+        DescribeTopicPartitionsRequest,
+        &[Access(Describe, Topic)]
+    ),
 ];
 
 impl Api {

@@ -65,7 +65,7 @@ pub(super) fn handle(context: &RequestContext, request: MetadataRequest) -> Hand
         return Handling::ready(&answer, version);
     }
     let controller = context.broker.controller.clone();
-    Handling::exclusive(version, async move {
+    Handling::decided(version, async move {
         for (topic, made) in missing.iter().zip(controller.create_topics(&missing, false).await) {
             if let Err(error) = made {
                 tracing::info!(topic = topic.name, %error, "topic not created automatically");

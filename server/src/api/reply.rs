@@ -5,7 +5,10 @@ use std::{future::Future, pin::Pin};
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::protocol::Encodable;
 
-use crate::os::disk::SharedFile;
+use crate::{
+    os::disk::SharedFile,
+    tasks::{self, TaskKind},
+};
 
 /// A piece of an answer.
 #[derive(Debug, Clone)]
@@ -112,8 +115,16 @@ impl Handling {
         Reply::encode(message, version).map_or_else(Self::Close, Self::Ready)
     }
 
-    /// Answers later with a message; nothing is read before.
-    pub fn exclusive<M: Encodable>(version: i16, message: impl Future<Output = M> + Send + 'static) -> Self {
-        Self::Exclusive(Box::pin(async move { Reply::encode(&message.await, version) }))
+    /// Makes a change, then answers with a message; nothing is read before. A change that has begun is carried to its end
+    /// in a task of its own, since the connection drops what it waits for when the peer leaves.
+    pub fn decided<M: Encodable + Send + 'static>(
+        version: i16,
+        message: impl Future<Output = M> + Send + 'static,
+    ) -> Self {
+        let decision = tasks::spawn(TaskKind::Decision, message);
+        Self::Exclusive(Box::pin(async move {
+            let message = decision.await.map_err(|error| error.to_string())?;
+            Reply::encode(&message, version)
+        }))
     }
 }

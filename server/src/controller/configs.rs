@@ -20,6 +20,9 @@ pub enum Resource {
     Broker(Option<i32>),
 }
 
+/// Keys and values that replace all there were; a null value is refused.
+pub type NewConfigs = Vec<(String, Option<String>)>;
+
 /// What to do to one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConfigOp {
@@ -183,7 +186,7 @@ impl Controller {
     /// Replaces all settings of each resource: what is not named goes back to its default.
     pub async fn alter_configs(
         &self,
-        resources: &[(Resource, Vec<(String, Option<String>)>)],
+        resources: &[(Resource, NewConfigs)],
         validate_only: bool,
     ) -> Vec<Result<(), ControllerError>> {
         let changes: Vec<(Resource, Vec<ConfigChange>)> = resources

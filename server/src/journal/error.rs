@@ -39,7 +39,7 @@ pub enum JournalError {
         /// Where replay had to start.
         from: u64,
     },
-    /// The disk has no room for the next file. Nothing of the record was written, and the journal goes on.
+    /// The disk has no room. Nothing of the record counts as written, and the journal goes on.
     #[error("journal {path}: the disk is full")]
     Full {
         /// The file that could not be made.

@@ -305,7 +305,8 @@ impl Shared {
         slices.push(IoSlice::new(&parts.small));
         slices.extend(parts.frame.iter().map(|part| IoSlice::new(part)));
         slices.push(IoSlice::new(&PADDING[..padding]));
-        at(&self.dir, file.write_all_at(&slices, state.position))?;
+        // what a full disk took of the record is written over by the next one: its place and chain stay
+        self.unless_full(file.write_all_at(&slices, state.position))?;
         if !state.dirty.iter().any(|dirty| Arc::ptr_eq(dirty, &file)) {
             state.dirty.push(file);
         }
@@ -334,12 +335,22 @@ impl Shared {
             }
         };
         let header = FileHeader { start: state.end, previous: state.chain, boot_epoch: state.boot_epoch };
-        at(&next.path, next.file.write_all_at(&[IoSlice::new(&header.encode())], 0))?;
+        if let Err(error) = self.unless_full(next.file.write_all_at(&[IoSlice::new(&header.encode())], 0)) {
+            state.spare.push(next);
+            return Err(error);
+        }
         state.position = FILE_HEADER_LEN;
         state.live.push((next.clone(), state.end));
         let file = next.file.clone();
         state.current = Some(next);
         Ok(file)
+    }
+
+    fn unless_full<T>(&self, result: io::Result<T>) -> Result<T, JournalError> {
+        result.map_err(|cause| match cause.kind() {
+            io::ErrorKind::StorageFull => JournalError::Full { path: self.dir.clone() },
+            _ => JournalError::Io { path: self.dir.clone(), cause },
+        })
     }
 
     /// Makes the next file. Without room for it, the beginning of one is removed again.

@@ -47,6 +47,11 @@ impl EpochCache {
         std::mem::take(&mut self.unsaved)
     }
 
+    /// The file could not be written: the next frame tries again.
+    pub fn save_later(&mut self) {
+        self.unsaved = true;
+    }
+
     /// The largest epoch at or below `epoch` and the offset where it ends; `None` for an epoch above all. Below all of them
     /// the answer is the epoch asked for and where the first begins (`LeaderEpochFileCache.endOffsetFor`).
     pub fn end_offset_for(&self, epoch: i32, log_end_offset: i64) -> Option<(i32, i64)> {

@@ -41,13 +41,15 @@ pub(super) struct Validated {
 /// Records named one by one in an answer; the rest is only counted (Kafka shows as many in its message).
 const RECORD_ERRORS_MAX: usize = 1000;
 const NO_TIMESTAMP: i64 = -1;
+/// Attribute bit 3.
+const LOG_APPEND_TIME: i16 = 0x08;
 
 /// Judges what a producer sent for one partition.
 ///
 /// # Errors
 /// The first rule that is broken; nothing was written.
 pub(super) fn validate(
-    bytes: Bytes,
+    bytes: &Bytes,
     settings: &PartitionSettings,
     options: &AppendOptions,
     now_ms: i64,
@@ -57,14 +59,14 @@ pub(super) fn validate(
     if options.origin == AppendOrigin::Coordinator {
         return Ok(Validated { batch: bytes, header, log_append_time_ms: NO_TIMESTAMP });
     }
-    client_rules(&header, options)?;
+    client_rules(&header, settings, options)?;
     let max_timestamp = record_rules(&header, &bytes, settings, now_ms)?;
     rewritten(bytes, header, settings, max_timestamp, now_ms)
 }
 
 /// Cuts the bytes to the one batch they hold. As Kafka does, the beginning of another batch behind it is dropped.
-fn only_batch(bytes: Bytes, options: &AppendOptions) -> Result<Bytes, AppendError> {
-    let Some(size) = batch_size(&bytes)? else {
+fn only_batch(bytes: &Bytes, options: &AppendOptions) -> Result<Bytes, AppendError> {
+    let Some(size) = batch_size(bytes)? else {
         return Err(invalid("produce requests must have exactly one whole record batch per partition"));
     };
     let magic = bytes.get(16).copied().unwrap_or_default();
@@ -117,7 +119,11 @@ fn too_large(size: usize, settings: &PartitionSettings) -> Result<(), AppendErro
 }
 
 /// What a client's header may say.
-fn client_rules(header: &BatchHeader, options: &AppendOptions) -> Result<(), AppendError> {
+fn client_rules(
+    header: &BatchHeader,
+    settings: &PartitionSettings,
+    options: &AppendOptions,
+) -> Result<(), AppendError> {
     let count = i64::from(header.records_count);
     let range = i64::from(header.last_offset_delta) + 1;
     if range <= 0 {
@@ -148,7 +154,9 @@ fn client_rules(header: &BatchHeader, options: &AppendOptions) -> Result<(), App
         let codec = header.attributes.0 & 7;
         return Err(AppendError::UnsupportedCompression(format!("compression codec {codec} is not known")));
     }
-    if header.attributes.timestamp_type() == TimestampType::LogAppend {
+    // elsewhere Kafka 4.3 takes the bit for a slip and clears it
+    let stamped = header.attributes.timestamp_type() == TimestampType::LogAppend;
+    if stamped && (settings.log_append_time || header.max_timestamp == NO_TIMESTAMP) {
         return Err(AppendError::InvalidTimestamp(RecordErrors {
             message: "producers should not set the timestamp type to LogAppendTime".into(),
             errors: vec![(0, "invalid timestamp type: LogAppendTime".into())],
@@ -234,13 +242,17 @@ fn walk(
         if settings.compacted && record.key.is_none() && keyless.len() < RECORD_ERRORS_MAX {
             keyless.push((index, "compacted topic cannot accept message without key".to_owned()));
         }
-        let timestamp = header.base_timestamp.checked_add(record.timestamp_delta);
+        let timestamp = match header.attributes.timestamp_type() {
+            TimestampType::Create => header.base_timestamp.checked_add(record.timestamp_delta),
+            TimestampType::LogAppend => Some(header.max_timestamp),
+        };
         max_timestamp = max_timestamp.max(timestamp.unwrap_or(NO_TIMESTAMP));
         if let Some(bounds) = bounds
             && !timestamp.is_some_and(|timestamp| bounds.hold(timestamp))
             && untimely.len() < RECORD_ERRORS_MAX
         {
-            untimely.push((index, bounds.message(header.base_timestamp.saturating_add(record.timestamp_delta))));
+            let beyond = header.base_timestamp.saturating_add(record.timestamp_delta);
+            untimely.push((index, bounds.message(timestamp.unwrap_or(beyond))));
         }
     }
     records.finish().map_err(|error| invalid(error.to_string()))?;
@@ -283,10 +295,11 @@ fn rewritten(
         batch = builder::with_log_append_time(&batch, now_ms)
             .map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
         header = BatchHeader::parse(&batch).map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
-    } else if let Some(found) = max_timestamp
-        && found != header.max_timestamp
+    } else if max_timestamp.is_some_and(|found| found != header.max_timestamp)
+        || header.attributes.timestamp_type() == TimestampType::LogAppend
     {
-        header.max_timestamp = found;
+        header.max_timestamp = max_timestamp.unwrap_or(header.max_timestamp);
+        header.attributes.0 &= !LOG_APPEND_TIME;
         batch = builder::sealed(header, batch.get(HEADER_LEN..).unwrap_or_default());
         header = BatchHeader::parse(&batch).map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
     }

@@ -124,11 +124,16 @@ impl Storage {
         let _one = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
         let shared = &self.shared;
         shared.keeper.written.store(0, Relaxed);
-        let (replay_from, entries): (_, Vec<(ReplicaId, Entry)>) = {
-            let list = self.list();
+        let (replay_from, unsynced_names, entries): (_, _, Vec<(ReplicaId, Entry)>) = {
+            let mut list = self.list();
             // every record before this place is about a replica in the list, whose log is captured after it
-            (shared.journal.mark(), list.by_id.iter().map(|(id, entry)| (*id, entry.clone())).collect())
+            let replay_from = shared.journal.mark();
+            let entries = list.by_id.iter().map(|(id, entry)| (*id, entry.clone())).collect();
+            (replay_from, std::mem::take(&mut list.unsynced_names), entries)
         };
+        if unsynced_names {
+            StorageError::at(&shared.dir, shared.disk.sync_dir(&shared.dir))?;
+        }
         let mut replicas = Vec::with_capacity(entries.len());
         for (id, entry) in entries {
             let captured = match entry.solo.capture_and_sync()? {

@@ -25,6 +25,8 @@ pub(super) struct Recovered {
     pub boot_epoch: i32,
     pub next_replica_id: u64,
     pub replicas: BTreeMap<ReplicaId, Found>,
+    /// The journal was damaged and the segments stood in for it: a checkpoint must make that last.
+    pub mended: bool,
 }
 
 /// One replica that was there.
@@ -42,6 +44,8 @@ struct Rebuild<'a> {
     replicas: BTreeMap<ReplicaId, Found>,
     next_replica_id: u64,
     last_boot_epoch: i32,
+    /// The journal lacks records: whole frames in the segments are kept.
+    damaged: bool,
 }
 
 /// Reads journal and logs, and readies the journal to go on.
@@ -53,30 +57,35 @@ pub(super) fn recover(disk: &SharedDisk, dir: &Path, config: JournalConfig) -> R
     for damage in recovery.damage() {
         tracing::error!(from = damage.from.0, to = damage.to.0, "journal is damaged: the segments' own copy is used");
     }
-    let mut rebuild = Rebuild { disk, dir, replicas: BTreeMap::new(), next_replica_id: 0, last_boot_epoch: -1 };
+    let damaged = !recovery.damage().is_empty();
+    let mut rebuild =
+        Rebuild { disk, dir, replicas: BTreeMap::new(), next_replica_id: 0, last_boot_epoch: -1, damaged };
     if let Some(checkpoint) = recovery.checkpoint() {
         rebuild.next_replica_id = checkpoint.next_replica_id;
         rebuild.last_boot_epoch = checkpoint.boot_epoch;
         for replica in &checkpoint.replicas {
-            rebuild.open(replica, !recovery.damage().is_empty())?;
+            rebuild.open(replica)?;
         }
     }
     recovery.replay(|end, record| rebuild.take(end, record))?;
+    if damaged {
+        rebuild.adopt(recovery.end())?;
+    }
     let Rebuild { replicas, next_replica_id, last_boot_epoch, .. } = rebuild;
     let boot_epoch = last_boot_epoch.saturating_add(1);
     let journal = recovery.start(boot_epoch)?;
     journal.append(&Record::BootEpoch { epoch: boot_epoch }, None)?;
-    Ok(Recovered { journal, boot_epoch, next_replica_id, replicas })
+    Ok(Recovered { journal, boot_epoch, next_replica_id, replicas, mended: damaged })
 }
 
 impl Rebuild<'_> {
     /// Opens a log where its checkpoint says. A damaged one is set aside, the others go on.
-    fn open(&mut self, replica: &ReplicaCheckpoint, keep_tail: bool) -> Result<(), StorageError> {
+    fn open(&mut self, replica: &ReplicaCheckpoint) -> Result<(), StorageError> {
         let path = self.dir.join(&replica.dir);
         let key = (Uuid::from_bytes(replica.topic_id), replica.partition);
         let identity = LogIdentity { topic_id: key.0, partition: key.1 };
         let (disk, config) = (self.disk.clone(), LogConfig::default());
-        let keep_tail = keep_tail || replica.unjournaled;
+        let keep_tail = self.damaged || replica.unjournaled;
         let state = match Log::open(disk, &path, identity, config, Some(&replica.end), keep_tail) {
             Ok((mut log, report)) => {
                 log.restore_log_start(replica.log_start_offset);
@@ -161,14 +170,48 @@ impl Rebuild<'_> {
 
     fn create(&mut self, lsn: Lsn, replica: ReplicaId, key: ReplicaKey, dir: String) -> Result<(), StorageError> {
         let path = self.dir.join(&dir);
+        let identity = LogIdentity { topic_id: key.0, partition: key.1 };
+        if self.damaged && self.keep(lsn, replica, key, &dir) {
+            return Ok(());
+        }
         if self.disk.exists(&path) {
             // what was written after the record is in the journal too
             StorageError::at(&path, self.disk.remove_dir_all(&path))?;
         }
-        let identity = LogIdentity { topic_id: key.0, partition: key.1 };
         let log = Log::create(self.disk.clone(), &path, identity, LogConfig::default())?;
         let last = Captured { end: log.end(), log_start_offset: 0, lsn };
         self.replicas.insert(replica, Found { key, dir, unjournaled: false, state: State::Open(log), last });
+        Ok(())
+    }
+}
+
+impl Rebuild<'_> {
+    /// Takes a log as it lies, up to its last whole frame. False if there is none.
+    fn keep(&mut self, lsn: Lsn, replica: ReplicaId, key: ReplicaKey, dir: &str) -> bool {
+        let identity = LogIdentity { topic_id: key.0, partition: key.1 };
+        let path = self.dir.join(dir);
+        let opened = Log::open(self.disk.clone(), &path, identity, LogConfig::default(), None, true);
+        let Ok((log, _)) = opened else { return false };
+        let last = Captured { end: log.end(), log_start_offset: log.log_start_offset(), lsn };
+        let found = Found { key, dir: dir.to_owned(), unjournaled: false, state: State::Open(log), last };
+        self.replicas.insert(replica, found);
+        true
+    }
+
+    /// Logs whose making the damaged journal does not tell any more: they say themselves whose they are. The metadata
+    /// decides whether they are wanted.
+    fn adopt(&mut self, lsn: Lsn) -> Result<(), StorageError> {
+        for entry in StorageError::at(self.dir, self.disk.read_dir(self.dir))? {
+            let known = self.replicas.values().any(|found| found.dir == entry.name);
+            let partition = entry.name.rsplit_once('-').and_then(|(_, number)| number.parse::<i32>().ok());
+            let (false, true, Some(partition)) = (known, entry.is_dir, partition) else { continue };
+            let Some(topic_id) = Log::topic_id_in(&**self.disk, &self.dir.join(&entry.name)) else { continue };
+            let replica = ReplicaId(self.next_replica_id);
+            self.next_replica_id += 1;
+            if self.keep(lsn, replica, (topic_id, partition), &entry.name) {
+                tracing::warn!(log = entry.name, "log is not in the damaged journal: taken as it lies");
+            }
+        }
         Ok(())
     }
 }

@@ -113,6 +113,8 @@ pub struct Storage {
 pub(super) struct Replicas {
     pub by_id: BTreeMap<ReplicaId, Entry>,
     pub next_id: u64,
+    /// A directory was made since the last checkpoint: its name is not synced yet.
+    pub unsynced_names: bool,
 }
 
 /// One replica with what a checkpoint says of it.
@@ -158,7 +160,8 @@ impl Storage {
             keeper: Keeper::new(config.checkpoint_bytes),
             failure: watch::Sender::new(None),
         });
-        let mut replicas = Replicas { by_id: BTreeMap::new(), next_id: recovered.next_replica_id };
+        let mut replicas =
+            Replicas { by_id: BTreeMap::new(), next_id: recovered.next_replica_id, unsynced_names: true };
         for (id, found) in recovered.replicas {
             let durability = if found.unjournaled { Durability::WriteCaching } else { Durability::Journaled };
             let solo = Solo::new(id, recovered.boot_epoch, shared.clone(), found.state, durability);
@@ -173,6 +176,9 @@ impl Storage {
             thread: Mutex::new(None),
             _lock: lock,
         });
+        if recovered.mended {
+            storage.checkpoint()?;
+        }
         if !config.journal.inline_sync {
             let keeper = storage.clone();
             let handle = StorageError::at(dir, thread::spawn("checkpoint", move || checkpoint::run(&keeper)))?;
@@ -234,6 +240,7 @@ impl Storage {
         let lsn = shared.journal.append(&record, None)?;
         let identity = LogIdentity { topic_id, partition };
         let log = Log::create(shared.disk.clone(), &path, identity, config)?;
+        list.unsynced_names = true;
         let last = super::solo::Captured { end: log.end(), log_start_offset: 0, lsn };
         let solo = Solo::new(id, self.boot_epoch, shared.clone(), State::Open(log), Durability::Journaled);
         list.by_id.insert(id, Entry { key, dir: name.to_owned(), solo: solo.clone(), last });
