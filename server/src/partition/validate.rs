@@ -49,12 +49,12 @@ const LOG_APPEND_TIME: i16 = 0x08;
 /// # Errors
 /// The first rule that is broken; nothing was written.
 pub(super) fn validate(
-    bytes: Bytes,
+    bytes: &Bytes,
     settings: &PartitionSettings,
     options: &AppendOptions,
     now_ms: i64,
 ) -> Result<Validated, AppendError> {
-    let bytes = only_batch(&bytes, options)?;
+    let bytes = only_batch(bytes, options)?;
     let header = checked(&bytes, settings, options)?;
     if options.origin == AppendOrigin::Coordinator {
         return Ok(Validated { batch: bytes, header, log_append_time_ms: NO_TIMESTAMP });
