@@ -65,7 +65,9 @@ impl fmt::Display for Failure {
 fn advice(error: &KafkaError) -> Option<&'static str> {
     Some(match error.code {
         KafkaError::UNKNOWN_TOPIC_OR_PARTITION => "`tidemark topic list` shows what there is",
-        KafkaError::MESSAGE_TOO_LARGE => "raise the topic's limit: `tidemark topic config set TOPIC max.message.bytes=N`",
+        KafkaError::MESSAGE_TOO_LARGE => {
+            "raise the topic's limit: `tidemark topic config set TOPIC max.message.bytes=N`"
+        }
         _ => return None,
     })
 }
@@ -74,9 +76,8 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let failure = Self::new(&error);
         match &error {
-            ClientError::Connect { .. } => failure.next(
-                "is a broker running there? `tidemark server` starts one; --bootstrap HOST:PORT names another",
-            ),
+            ClientError::Connect { .. } => failure
+                .next("is a broker running there? `tidemark server` starts one; --bootstrap HOST:PORT names another"),
             ClientError::Malformed { .. } => failure.next("is that a Kafka port?"),
             _ => match error.kafka_error().and_then(advice) {
                 Some(next) => failure.next(next),
@@ -133,7 +134,10 @@ mod tests {
     fn a_failure_names_what_to_do() {
         let refused = ClientError::Connect { address: "127.0.0.1:1".into(), cause: "connection refused".into() };
         let said = Failure::from(refused).to_string();
-        assert!(said.starts_with("tidemark: cannot connect to 127.0.0.1:1") && said.contains("`tidemark server`"), "{said}");
+        assert!(
+            said.starts_with("tidemark: cannot connect to 127.0.0.1:1") && said.contains("`tidemark server`"),
+            "{said}"
+        );
     }
 
     #[test]

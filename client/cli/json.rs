@@ -87,10 +87,9 @@ fn is_base64(fields: &Map<String, Value>) -> bool {
 fn headers(value: Value) -> Result<Vec<Header>, String> {
     match value {
         Value::Null => Ok(Vec::new()),
-        Value::Object(fields) => fields
-            .into_iter()
-            .map(|(name, value)| Ok(Header { name: name.into(), value: content(value)? }))
-            .collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| Ok(Header { name: name.into(), value: content(value)? })).collect()
+        }
         Value::Array(list) => list.into_iter().map(header).collect(),
         other => Err(format!("`headers` {other} is neither a list nor an object")),
     }
@@ -119,7 +118,9 @@ mod tests {
             value: value.map(Bytes::copy_from_slice),
         };
         let headers = vec![header(b"a", Some(b"1")), header(b"a", None), header(&[0xff], Some(&[0, 159]))];
-        for (key, value) in [(None, None), (Some(&b"k"[..]), Some(&b""[..])), (Some(&[0xfe][..]), Some("größe\n".as_bytes()))] {
+        for (key, value) in
+            [(None, None), (Some(&b"k"[..]), Some(&b""[..])), (Some(&[0xfe][..]), Some("größe\n".as_bytes()))]
+        {
             let stored = Record {
                 offset: 7,
                 timestamp_ms: 1_795_428_000_000,
@@ -129,13 +130,17 @@ mod tests {
             };
             let again = read(&record("other", 3, &stored).to_string()).unwrap();
             assert_eq!((&again.key, &again.value, &again.headers), (&stored.key, &stored.value, &stored.headers));
-            assert_eq!((again.timestamp_ms, again.topic.as_str(), again.partition), (Some(stored.timestamp_ms), "t", None));
+            assert_eq!(
+                (again.timestamp_ms, again.topic.as_str(), again.partition),
+                (Some(stored.timestamp_ms), "t", None)
+            );
         }
     }
 
     #[test]
     fn other_json_is_its_own_text_and_times_may_be_text() {
-        let record = read(r#"{"value":{"t":21.5,"ok":true},"key":5,"headers":{"h":"x"},"timestamp":"2026-11-23T10:00:00Z"}"#);
+        let record =
+            read(r#"{"value":{"t":21.5,"ok":true},"key":5,"headers":{"h":"x"},"timestamp":"2026-11-23T10:00:00Z"}"#);
         let record = record.unwrap();
         assert_eq!(record.value.unwrap(), r#"{"t":21.5,"ok":true}"#);
         assert_eq!((record.key.unwrap(), record.headers), (Bytes::from("5"), vec![Header::new("h", "x")]));

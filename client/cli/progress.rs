@@ -42,7 +42,10 @@ mod tests {
 
     #[test]
     fn every_template_is_one() {
-        for template in ["{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {msg} eta {eta}", "{spinner} {human_pos} {per_sec} {msg}"] {
+        for template in [
+            "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {msg} eta {eta}",
+            "{spinner} {human_pos} {per_sec} {msg}",
+        ] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
         assert!(bar(false, Some(1), Unit::Bytes).is_hidden());

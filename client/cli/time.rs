@@ -49,7 +49,8 @@ pub(crate) fn instant(text: &str) -> Result<i64, String> {
 
 /// `90s`, `1h30m`, `2d`: numbers, each with a unit.
 fn span_ms(text: &str) -> Result<i64, String> {
-    let wrong = |why: &str| format!("`-{text}` {why}: write a number and a unit, such as -90s, -15m, -1h30m, -2d or -1w");
+    let wrong =
+        |why: &str| format!("`-{text}` {why}: write a number and a unit, such as -90s, -15m, -1h30m, -2d or -1w");
     let mut total: i64 = 0;
     let mut rest = text;
     while !rest.is_empty() {
@@ -111,7 +112,9 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused_with_an_example() {
-        for text in ["@", "@yesterday", "@2026-13-01", "-", "-1", "-h", "-1y", "-99999999999999999w", "-1h30", "1h", "@-5"] {
+        for text in
+            ["@", "@yesterday", "@2026-13-01", "-", "-1", "-h", "-1y", "-99999999999999999w", "-1h30", "1h", "@-5"]
+        {
             let said = Moment::parse(text).expect_err(text);
             assert!(said.contains("write"), "{text}: {said}");
         }

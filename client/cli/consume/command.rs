@@ -107,7 +107,7 @@ impl Consume {
         let now_ms = time::now_ms();
         let ranges = range::resolve(&client.admin(), &self.topic, &partitions, from, to, now_ms).await?;
         self.say_what_is_gone(&ranges);
-        if self.follow { self.follow(client, &ranges, now_ms).await } else { self.bounded(&client, ranges).await }
+        if self.follow { self.follow(&client, &ranges, now_ms).await } else { self.bounded(&client, ranges).await }
     }
 
     async fn bounded(&self, client: &Client, ranges: Vec<Range>) -> Result<(), Failure> {
@@ -129,7 +129,7 @@ impl Consume {
         Ok(())
     }
 
-    async fn follow(&self, client: Client, ranges: &[Range], now_ms: i64) -> Result<(), Failure> {
+    async fn follow(&self, client: &Client, ranges: &[Range], now_ms: i64) -> Result<(), Failure> {
         let mut printer = self.printer(self.max);
         let limits = limits(ranges.len(), MEMORY_BYTES, FOLLOW_WAIT_MAX, self.isolation());
         let topic: Arc<str> = self.topic.as_str().into();
@@ -138,14 +138,12 @@ impl Consume {
             Some(Position::Time(moment)) => Until::Time(moment.resolve(now_ms)),
             _ => Until::Forever,
         };
-        let mut followed = Vec::new();
-        for range in ranges {
-            // a broker answers one waiting fetch at a time on a connection: each partition needs its own
-            let client = if ranges.len() == 1 { client.clone() } else { self.bootstrap.client().await? };
-            let source = Source { client, topic: topic.clone(), partition: range.partition, limits: limits.clone() };
-            followed.push(Followed { source, next: range.start, from: range.from, until });
-        }
-        let result = follow(followed, &mut printer).await;
+        let followed = ranges.iter().map(|range| {
+            let (client, topic, limits) = (client.clone(), topic.clone(), limits.clone());
+            let source = Source { client, topic, partition: range.partition, limits };
+            Followed { source, next: range.start, from: range.from, until }
+        });
+        let result = follow(followed.collect(), &mut printer).await;
         printer.finish()?;
         result
     }
@@ -168,7 +166,10 @@ impl Consume {
         for range in ranges {
             if range.from < range.earliest {
                 let partition = range.partition;
-                output::note(&format!("partition {partition} begins at offset {}: what was before is gone", range.earliest));
+                output::note(&format!(
+                    "partition {partition} begins at offset {}: what was before is gone",
+                    range.earliest
+                ));
             } else if range.from > range.latest && !self.follow {
                 output::note(&format!("partition {} ends at offset {}", range.partition, range.latest));
             }

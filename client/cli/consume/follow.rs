@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn the_end_is_exclusive() {
-        let record = |offset, timestamp_ms| Record { offset, timestamp_ms, key: None, value: None, headers: Vec::new() };
+        let record =
+            |offset, timestamp_ms| Record { offset, timestamp_ms, key: None, value: None, headers: Vec::new() };
         assert!(!Until::Offset(5).ends_before(&record(4, 0)) && Until::Offset(5).ends_before(&record(5, 0)));
         assert!(Until::Offset(5).is_reached(5) && !Until::Offset(5).is_reached(4));
         assert!(!Until::Time(9).ends_before(&record(0, 8)) && Until::Time(9).ends_before(&record(0, 9)));

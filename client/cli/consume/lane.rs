@@ -33,7 +33,12 @@ enum Way {
 impl Lane {
     /// From the range's start to its end.
     pub(super) fn forward(source: Source, range: Range) -> Self {
-        Self { source, range, way: Way::Forward { next: range.start, ahead: Ahead::default() }, records: VecDeque::new() }
+        Self {
+            source,
+            range,
+            way: Way::Forward { next: range.start, ahead: Ahead::default() },
+            records: VecDeque::new(),
+        }
     }
 
     /// From the range's end to its start. `wanted` records are likely to be enough.

@@ -4,9 +4,7 @@ use std::{io::IsTerminal, path::PathBuf};
 
 use clap::Args;
 use indicatif::ProgressBar;
-use tidemark_client::{
-    Acks, Client, ClientError, Compression, Header, KafkaError, Producer, ProducerConfig, admin::NewTopic,
-};
+use tidemark_client::{Acks, Client, ClientError, Compression, Header, KafkaError, Producer, ProducerConfig};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
@@ -35,7 +33,7 @@ Examples:
 
 A JSON line is an object: {\"value\": …, \"key\": …, \"headers\": [{\"name\": …, \"value\": …}], \"timestamp\": …}. Strings are
 their bytes, {\"base64\": \"…\"} is any bytes, null is null (a null value is a tombstone), other JSON is its own text.
-A topic that does not exist is made, unless --no-create is given.";
+A topic that does not exist is made if the broker allows it (auto.create.topics.enable), unless --no-create is given.";
 
 /// Writes records: one per line of stdin or a file
 #[derive(Debug, Args)]
@@ -87,7 +85,7 @@ impl Produce {
     async fn produce(self, source: Source) -> Result<(), Failure> {
         let begun = Instant::now();
         let client = self.bootstrap.client().await?;
-        self.ensure_topic(&client).await?;
+        self.look_for_topic(&client).await?;
         let producer = Producer::new(client, self.config());
         let typed = self.file.is_none() && std::io::stdin().is_terminal();
         let bar = progress::bar(!typed && std::io::stderr().is_terminal(), source.bytes, Unit::Bytes);
@@ -106,23 +104,18 @@ impl Produce {
         stopped_by.map_or(Ok(()), |failure| Err(failure.next("the lines before it were written")))
     }
 
-    async fn ensure_topic(&self, client: &Client) -> Result<(), Failure> {
+    /// The producer asks the broker to make an unknown topic; its `auto.create.topics.enable` decides. A typing error should
+    /// not go unseen.
+    async fn look_for_topic(&self, client: &Client) -> Result<(), Failure> {
         let unknown = |error: &ClientError| {
             error.kafka_error().is_some_and(|error| error.code == KafkaError::UNKNOWN_TOPIC_OR_PARTITION)
         };
         match client.topic(&self.topic).await {
-            Ok(_) => Ok(()),
             Err(error) if unknown(&error) && !self.no_create => {
-                for (_, outcome) in client.admin().create_topics(&[NewTopic::new(&self.topic)], false).await? {
-                    match outcome {
-                        Ok(_) => output::note(&format!("topic {} did not exist and was made", self.topic)),
-                        Err(error) if error.kafka_error().is_some_and(|error| error.code == KafkaError::TOPIC_ALREADY_EXISTS) => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                }
+                output::note(&format!("topic {} does not exist; asking the broker to make it", self.topic));
                 Ok(())
             }
-            Err(error) => Err(error.into()),
+            looked => Ok(looked.map(drop)?),
         }
     }
 
@@ -162,11 +155,14 @@ async fn send_all(
         for (line, record) in records {
             match producer.queue(record).await {
                 Ok(delivery) => sent.push(line, delivery),
-                Err(error) => sent.refused(line, error),
+                Err(error) => {
+                    sent.refused(line, error);
+                    return Ok(());
+                }
             }
-            if !sent.take_ready() {
-                return Ok(());
-            }
+        }
+        if !sent.take_ready() {
+            return Ok(());
         }
         bar.inc(bytes);
     }

@@ -43,8 +43,9 @@ impl Source {
             return Ok(Self { reader: Box::new(io::stdin()), bytes: None });
         };
         #[allow(clippy::disallowed_methods, reason = "a file of the user's, not of the broker's data")]
-        let file = std::fs::File::open(path)
-            .map_err(|cause| Failure::new(format!("--file {}: {cause}", path.display())).next("name a file that can be read"))?;
+        let file = std::fs::File::open(path).map_err(|cause| {
+            Failure::new(format!("--file {}: {cause}", path.display())).next("name a file that can be read")
+        })?;
         let bytes = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
         Ok(Self { reader: Box::new(file), bytes })
     }
@@ -77,7 +78,9 @@ fn read(mut reader: BufReader<impl Read>, format: &LineFormat, sender: &mpsc::Se
             Err(cause) => break Some(Failure::new(format!("line {number}: {cause}"))),
         }
         let waits = reader.buffer().is_empty();
-        if (waits || chunk.records.len() >= CHUNK_RECORDS) && sender.blocking_send(Ok(std::mem::take(&mut chunk))).is_err() {
+        if (waits || chunk.records.len() >= CHUNK_RECORDS)
+            && sender.blocking_send(Ok(std::mem::take(&mut chunk))).is_err()
+        {
             return;
         }
     };

@@ -107,7 +107,10 @@ mod tests {
         for (line, (partition, offset)) in [(1, Some(9)), (0, Some(4)), (1, Some(10))].into_iter().enumerate() {
             sent.note(line as u64, at(partition, offset));
         }
-        assert_eq!(sent.summary("t", true), "3 records written to t\n  partition 0: offset 4\n  partition 1: offsets 9 to 10");
+        assert_eq!(
+            sent.summary("t", true),
+            "3 records written to t\n  partition 0: offset 4\n  partition 1: offsets 9 to 10"
+        );
     }
 
     #[test]

@@ -36,7 +36,10 @@ impl fmt::Display for Banner {
         writeln!(f, "  tidemark consume greetings{bootstrap} --from -1h --json")?;
         if let Some(http) = http {
             let http = reachable(*http);
-            writeln!(f, "  curl -H 'Content-Type: application/json' -d '{{\"t\":21.5}}' http://{http}/v1/streams/sensors/records")?;
+            writeln!(
+                f,
+                "  curl -H 'Content-Type: application/json' -d '{{\"t\":21.5}}' http://{http}/v1/streams/sensors/records"
+            )?;
             writeln!(f, "  curl 'http://{http}/v1/streams/sensors/partitions/0/records?offset=0'")?;
         }
         Ok(())

@@ -92,7 +92,7 @@ impl Server {
         }
         let Bound { kafka, kafka_address, http } = bound::bind(&config)?;
         let mut stopped = signals::watch()?;
-        let node = Node::start(Arc::new(RealDisk::new()), &config, vec![kafka]).await.map_err(not_started)?;
+        let node = Node::start(Arc::new(RealDisk), &config, vec![kafka]).await.map_err(not_started)?;
         let banner = Banner {
             kafka: kafka_address,
             http: http.as_ref().map(|(_, address)| *address),

@@ -107,7 +107,8 @@ mod tests {
 
     #[test]
     fn the_usual_file_is_read() {
-        let text = "# a comment\n! another\n\nnode.id=1\nlisteners = PLAINTEXT://:9092 \n  log.dirs: /a,/b\r\nempty=\nbare\n";
+        let text =
+            "# a comment\n! another\n\nnode.id=1\nlisteners = PLAINTEXT://:9092 \n  log.dirs: /a,/b\r\nempty=\nbare\n";
         let expected = [
             pair("node.id", "1"),
             pair("listeners", "PLAINTEXT://:9092"),

@@ -34,8 +34,9 @@ pub(super) fn gather(server: &Server) -> Result<BTreeMap<String, String>, Failur
 
 fn read_file(path: &Path) -> Result<Vec<(String, String)>, Failure> {
     #[allow(clippy::disallowed_methods, reason = "a file of the user's, not of the broker's data")]
-    let bytes = std::fs::read(path)
-        .map_err(|cause| Failure::new(format!("--config {}: {cause}", path.display())).next("name a file that can be read"))?;
+    let bytes = std::fs::read(path).map_err(|cause| {
+        Failure::new(format!("--config {}: {cause}", path.display())).next("name a file that can be read")
+    })?;
     let wrong = |cause: String| {
         Failure::new(format!("--config {}: {cause}", path.display()))
             .next("the file holds lines of key=value, in the form of Kafka's server.properties")
@@ -73,8 +74,17 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         std::io::Write::write_all(&mut file, b"node.id=1\nnum.partitions=2\nlog.dirs=/file\nbroker.rack=r\n").unwrap();
         let path = file.path().to_str().unwrap();
-        let settings =
-            gathered(&["--config", path, "--set", "node.id=2", "--set", "num.partitions=3", "--node-id", "4", "--no-http"]);
+        let settings = gathered(&[
+            "--config",
+            path,
+            "--set",
+            "node.id=2",
+            "--set",
+            "num.partitions=3",
+            "--node-id",
+            "4",
+            "--no-http",
+        ]);
         let found = |key: &str| settings.get(key).map(String::as_str);
         assert_eq!((found("node.id"), found("num.partitions")), (Some("4"), Some("3")));
         assert_eq!((found("log.dirs"), found("broker.rack")), (Some("/file"), Some("r")));

@@ -112,8 +112,8 @@ async fn change(bootstrap: &Bootstrap, topic: String, changes: Vec<ConfigChange>
 }
 
 impl Get {
-    async fn run(self) -> Result<())?, Failure> {
-        let admin = self.bootstrap.client().await?.admin())?;
+    async fn run(self) -> Result<(), Failure> {
+        let admin = self.bootstrap.client().await?.admin();
         let described = admin.describe_configs(&[ConfigResource::Topic(self.topic.clone())]).await?;
         let entries = described.into_iter().next().map_or_else(|| Ok(Vec::new()), |(_, entries)| entries)?;
         if let Some(unknown) = self.keys.iter().find(|key| !entries.iter().any(|entry| entry.name == **key)) {
@@ -128,7 +128,11 @@ impl Get {
     }
 
     fn shows(&self, entry: &ConfigEntry) -> bool {
-        if self.keys.is_empty() { self.all || entry.source == ConfigSource::Topic } else { self.keys.contains(&entry.name) }
+        if self.keys.is_empty() {
+            self.all || entry.source == ConfigSource::Topic
+        } else {
+            self.keys.contains(&entry.name)
+        }
     }
 }
 

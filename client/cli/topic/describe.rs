@@ -70,10 +70,11 @@ impl Describe {
 }
 
 async fn describe(admin: &Admin, topic: TopicMetadata) -> Result<Description, Failure> {
-    let asked = |spec| -> Vec<_> { topic.partitions.iter().map(|at| (topic.name.as_str(), at.partition, spec)).collect() };
+    let asked =
+        |spec| -> Vec<_> { topic.partitions.iter().map(|at| (topic.name.as_str(), at.partition, spec)).collect() };
     let found = |(_, _, offset): (String, i32, Result<ListedOffset, _>)| offset.ok().and_then(|offset| offset.offset);
-    let earliest = admin.list_offsets(&asked(OffsetSpec::Earliest)).await?.into_iter().map(found);
-    let latest = admin.list_offsets(&asked(OffsetSpec::Latest)).await?.into_iter().map(found);
+    let earliest = admin.list_offsets(&asked(OffsetSpec::Earliest)).await.into_iter().map(found);
+    let latest = admin.list_offsets(&asked(OffsetSpec::Latest)).await.into_iter().map(found);
     let offsets = earliest.zip(latest).collect();
     let configs = admin.describe_configs(&[ConfigResource::Topic(topic.name.clone())]).await?;
     let entries = configs.into_iter().next().map_or_else(|| Ok(Vec::new()), |(_, entries)| entries)?;

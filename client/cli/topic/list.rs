@@ -39,7 +39,8 @@ impl List {
         if self.json {
             for topic in shown {
                 let id = topic.id.map(|id| id.to_string());
-                let line = json!({ "name": topic.name, "id": id, "internal": topic.internal, "partitions": topic.partitions });
+                let line =
+                    json!({ "name": topic.name, "id": id, "internal": topic.internal, "partitions": topic.partitions });
                 writeln!(out, "{line}")?;
             }
         } else {
