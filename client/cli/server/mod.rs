@@ -6,7 +6,7 @@
 mod banner;
 mod bound;
 mod command;
-mod properties;
+pub(crate) mod properties;
 mod settings;
 mod signals;
 
