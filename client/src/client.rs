@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use crate::{
-    admin::{Admin, ListedOffset, OffsetSpec},
-    cluster::TopicMetadata,
+    admin::{Admin, ListedOffset, OffsetSpec, list_offset},
+    cluster::{Cluster, Creation, TopicMetadata},
     config::ClientConfig,
     error::{ClientError, ReadError},
-    reader::{FetchLimits, Fetched},
+    reader::{FetchLimits, Fetched, Isolation, fetch_once},
+    retry::Backoff,
 };
 
 /// A client of one cluster: metadata cache and connections. Clones share both and are cheap.
 #[derive(Debug, Clone)]
 pub struct Client {
-    _config: Arc<ClientConfig>,
+    cluster: Arc<Cluster>,
 }
 
 impl Client {
@@ -22,8 +23,16 @@ impl Client {
     /// # Errors
     /// None answered within the retry timeout; the last one's error.
     pub async fn connect(config: ClientConfig) -> Result<Self, ClientError> {
-        let _ = config;
-        todo!()
+        let cluster = Cluster::new(config);
+        let mut backoff = Backoff::new(cluster.retry());
+        loop {
+            match cluster.describe(Some(&[])).await {
+                Err(error) if error.retryable() => backoff.pause(error).await?,
+                Err(error) => return Err(error),
+                Ok(_) => break,
+            }
+        }
+        Ok(Self { cluster: Arc::new(cluster) })
     }
 
     /// Calls that look at the cluster or change it.
@@ -34,10 +43,9 @@ impl Client {
     /// A topic's partitions and leaders, from the cache where that is young enough. Never creates the topic.
     ///
     /// # Errors
-    /// An unknown topic (UNKNOWN_TOPIC_OR_PARTITION, not retried here), or no broker that answers.
+    /// A topic that is still unknown after `unknown_topic_wait`, or no broker that answers.
     pub async fn topic(&self, name: &str) -> Result<Arc<TopicMetadata>, ClientError> {
-        let _ = name;
-        todo!()
+        self.cluster.topic(name, Creation::Never).await
     }
 
     /// One fetch of one partition from its leader, without any state in between: waits up to `limits.wait_max` for
@@ -52,8 +60,7 @@ impl Client {
         offset: i64,
         limits: &FetchLimits,
     ) -> Result<Fetched, ReadError> {
-        let _ = (topic, partition, offset, limits);
-        todo!()
+        fetch_once(&self.cluster, topic, partition, offset, limits).await
     }
 
     /// The offset that a partition has for `spec`.
@@ -66,7 +73,10 @@ impl Client {
         partition: i32,
         spec: OffsetSpec,
     ) -> Result<ListedOffset, ClientError> {
-        let _ = (topic, partition, spec);
-        todo!()
+        list_offset(&self.cluster, topic, partition, spec, Isolation::ReadUncommitted).await
+    }
+
+    pub(crate) fn cluster(&self) -> &Arc<Cluster> {
+        &self.cluster
     }
 }

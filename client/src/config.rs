@@ -21,6 +21,9 @@ pub struct ClientConfig {
     pub in_flight_max: usize,
     /// Metadata older than this are fetched anew when next used; no timer runs for it. Default 5 min.
     pub metadata_age_max: Duration,
+    /// How long a topic that no broker knows is asked for before that is believed: one just created is not known
+    /// everywhere at once. Default 1 s; zero: believed at once.
+    pub unknown_topic_wait: Duration,
     /// How requests that may be repeated are repeated.
     pub retry: RetryConfig,
     /// How streams are opened. Default TCP.
@@ -38,6 +41,7 @@ impl ClientConfig {
             response_bytes_max: 100 * 1024 * 1024,
             in_flight_max: 64,
             metadata_age_max: Duration::from_secs(300),
+            unknown_topic_wait: Duration::from_secs(1),
             retry: RetryConfig::default(),
             connector: Connector::default(),
         }

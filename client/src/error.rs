@@ -95,6 +95,14 @@ impl ClientError {
         Self::Kafka { subject, error }
     }
 
+    /// The same, as something that was asked for long enough.
+    pub(crate) fn believed(mut self) -> Self {
+        if let Self::Kafka { error, .. } = &mut self {
+            error.retryable = false;
+        }
+        self
+    }
+
     /// Whether the same request may succeed later.
     pub fn retryable(&self) -> bool {
         match self {
@@ -171,6 +179,14 @@ pub enum ProduceError {
 }
 
 impl ProduceError {
+    /// The same refusal in other words.
+    pub(crate) fn with_words(mut self, words: &str) -> Self {
+        if let Self::Refused { error, .. } = &mut self {
+            *error = error.clone().with_message(Some(words));
+        }
+        self
+    }
+
     /// Whether the same record may be taken later. A record that may have been written already could then be there twice.
     pub fn retryable(&self) -> bool {
         match self {

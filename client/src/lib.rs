@@ -51,7 +51,7 @@ pub use connector::Connector;
 pub use error::{ClientError, ProduceError, ReadError};
 pub use kafka_error::KafkaError;
 pub use producer::{Acks, Delivery, Producer, ProducerConfig, ProducerRecord, RecordPosition};
-pub use reader::{FetchLimits, Fetched, Isolation, Reader, ReaderConfig, Start};
+pub use reader::{Batch, FetchLimits, Fetched, Isolation, Reader, ReaderConfig, Start};
 pub use record::{Header, Record};
 pub use retry::RetryConfig;
 pub use tidemark_record::Compression;

@@ -1,7 +1,9 @@
 //! The cluster as a whole, and what lies in its log directories.
 
+use kafka_protocol::messages::{DescribeLogDirsRequest, describe_log_dirs_response::DescribeLogDirsResult};
+
 use super::Admin;
-use crate::{ClientError, cluster::Broker};
+use crate::{ClientError, KafkaError, cluster::Broker, error::Subject, retry::Backoff};
 
 /// A cluster and its brokers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +48,18 @@ impl Admin {
     /// # Errors
     /// What any request may meet.
     pub async fn describe_cluster(&self) -> Result<ClusterDescription, ClientError> {
-        todo!()
+        let mut backoff = Backoff::new(self.cluster().retry());
+        let answer = loop {
+            // Metadata says all that DescribeCluster does, and every broker knows it
+            match self.cluster().describe(Some(&[])).await {
+                Err(error) if error.retryable() => backoff.pause(error).await?,
+                done => break done?,
+            }
+        };
+        let mut brokers = answer.brokers;
+        brokers.sort_by_key(|broker| broker.id);
+        let cluster_id = answer.cluster_id.unwrap_or_default();
+        Ok(ClusterDescription { cluster_id, controller_id: answer.controller, brokers })
     }
 
     /// The log directories of one broker with all they hold.
@@ -54,7 +67,40 @@ impl Admin {
     /// # Errors
     /// What the broker refuses, or what any request may meet.
     pub async fn describe_log_dirs(&self, broker: i32) -> Result<Vec<LogDir>, ClientError> {
-        let _ = broker;
-        todo!()
+        let subject = || Subject::Named(format!("broker {broker}"));
+        let mut backoff = Backoff::new(self.cluster().retry());
+        let build = |_| DescribeLogDirsRequest::default().with_topics(None);
+        let answer = loop {
+            let asked = async { self.cluster().broker(broker).await?.call(build).await };
+            match asked.await {
+                Err(error) if error.retryable() => backoff.pause(error).await?,
+                done => break done?,
+            }
+        };
+        if let Some(error) = KafkaError::from_code(answer.error_code) {
+            return Err(ClientError::kafka(subject(), error));
+        }
+        answer.results.into_iter().map(|dir| read_dir(dir, subject)).collect()
     }
+}
+
+fn read_dir(dir: DescribeLogDirsResult, subject: impl Fn() -> Subject) -> Result<LogDir, ClientError> {
+    if let Some(error) = KafkaError::from_code(dir.error_code) {
+        return Err(ClientError::kafka(subject(), error));
+    }
+    let replicas = dir.topics.into_iter().flat_map(|topic| {
+        let name = topic.name.to_string();
+        topic.partitions.into_iter().map(move |partition| LogDirReplica {
+            topic: name.clone(),
+            partition: partition.partition_index,
+            size_bytes: partition.partition_size,
+            offset_lag: partition.offset_lag,
+        })
+    });
+    Ok(LogDir {
+        path: dir.log_dir.to_string(),
+        total_bytes: Some(dir.total_bytes).filter(|bytes| *bytes >= 0),
+        usable_bytes: Some(dir.usable_bytes).filter(|bytes| *bytes >= 0),
+        replicas: replicas.collect(),
+    })
 }

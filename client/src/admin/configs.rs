@@ -1,7 +1,17 @@
 //! Configs of topics and brokers: read, and change one by one.
 
-use super::{Admin, Outcomes};
-use crate::ClientError;
+use kafka_protocol::messages::{
+    DescribeConfigsRequest, IncrementalAlterConfigsRequest,
+    describe_configs_request::DescribeConfigsResource,
+    describe_configs_response::DescribeConfigsResourceResult,
+    incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig},
+};
+
+use super::{
+    Admin, Outcomes,
+    admin::{in_order, outcome, text, unless_done},
+};
+use crate::{ClientError, connection::Connection, error::Subject, retry::Backoff};
 
 /// What has configs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -66,6 +76,44 @@ pub struct ConfigChange {
     pub op: ConfigOp,
 }
 
+impl ConfigResource {
+    /// Kafka's number for the kind.
+    fn kind(&self) -> i8 {
+        match self {
+            Self::Topic(_) => 2,
+            Self::Broker(_) => 4,
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Topic(name) => name.clone(),
+            Self::Broker(id) => id.map(|id| id.to_string()).unwrap_or_default(),
+        }
+    }
+
+    fn subject(&self) -> Subject {
+        match self {
+            Self::Topic(name) => Subject::Topic(name.clone()),
+            Self::Broker(Some(id)) => Subject::Named(format!("broker {id}")),
+            Self::Broker(None) => Subject::Named("all brokers".to_owned()),
+        }
+    }
+}
+
+impl ConfigSource {
+    fn from_code(code: i8) -> Self {
+        match code {
+            1 => Self::Topic,
+            2 => Self::DynamicBroker,
+            3 => Self::DynamicDefaultBroker,
+            4 => Self::StaticBroker,
+            5 => Self::Default,
+            other => Self::Other(other),
+        }
+    }
+}
+
 impl Admin {
     /// All configs of each resource.
     ///
@@ -75,8 +123,35 @@ impl Admin {
         &self,
         resources: &[ConfigResource],
     ) -> Result<Outcomes<Vec<ConfigEntry>>, ClientError> {
-        let _ = resources;
-        todo!()
+        let mut outcomes = Vec::new();
+        for resource in resources {
+            outcomes.extend(self.describe_config(resource).await?);
+        }
+        Ok(outcomes)
+    }
+
+    async fn describe_config(&self, resource: &ConfigResource) -> Result<Outcomes<Vec<ConfigEntry>>, ClientError> {
+        let build = |_| {
+            let wanted = DescribeConfigsResource::default()
+                .with_resource_type(resource.kind())
+                .with_resource_name(text(&resource.name()))
+                .with_configuration_keys(None);
+            DescribeConfigsRequest::default().with_resources(vec![wanted])
+        };
+        let mut backoff = Backoff::new(self.cluster().retry());
+        let answer = loop {
+            let asked = async { self.connection_for(resource).await?.call(build).await };
+            match asked.await {
+                Err(error) if error.retryable() => backoff.pause(error).await?,
+                done => break done?,
+            }
+        };
+        let answers = answer.results.into_iter().map(|result| {
+            let entries = result.configs.into_iter().map(entry).collect();
+            (result.resource_name.to_string(), outcome(result.error_code, result.error_message, entries))
+        });
+        let name = resource.name();
+        Ok(in_order(std::iter::once(name.as_str()), answers.collect(), |_| resource.subject()))
     }
 
     /// Changes configs of one resource, all or none; others stay as they are.
@@ -89,7 +164,51 @@ impl Admin {
         changes: &[ConfigChange],
         validate_only: bool,
     ) -> Result<(), ClientError> {
-        let _ = (resource, changes, validate_only);
-        todo!()
+        let build = |_| {
+            let wanted = AlterConfigsResource::default()
+                .with_resource_type(resource.kind())
+                .with_resource_name(text(&resource.name()))
+                .with_configs(changes.iter().map(alterable).collect());
+            IncrementalAlterConfigsRequest::default().with_resources(vec![wanted]).with_validate_only(validate_only)
+        };
+        let answer = unless_done(self.cluster(), async || self.connection_for(resource).await, build).await?;
+        let answers = answer
+            .responses
+            .into_iter()
+            .map(|result| (result.resource_name.to_string(), outcome(result.error_code, result.error_message, ())));
+        let name = resource.name();
+        let outcomes = in_order(std::iter::once(name.as_str()), answers.collect(), |_| resource.subject());
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
+
+    /// A broker's own configs are the broker's to answer for; all others any broker's.
+    async fn connection_for(&self, resource: &ConfigResource) -> Result<Connection, ClientError> {
+        match resource {
+            ConfigResource::Broker(Some(id)) => self.cluster().broker(*id).await,
+            ConfigResource::Topic(_) | ConfigResource::Broker(None) => self.cluster().controller().await,
+        }
+    }
+}
+
+fn entry(config: DescribeConfigsResourceResult) -> ConfigEntry {
+    ConfigEntry {
+        name: config.name.to_string(),
+        value: config.value.map(|value| value.to_string()),
+        source: ConfigSource::from_code(config.config_source),
+        read_only: config.read_only,
+        sensitive: config.is_sensitive,
+    }
+}
+
+fn alterable(change: &ConfigChange) -> AlterableConfig {
+    let (operation, value) = match &change.op {
+        ConfigOp::Set(value) => (0, Some(value)),
+        ConfigOp::Delete => (1, None),
+        ConfigOp::Append(value) => (2, Some(value)),
+        ConfigOp::Subtract(value) => (3, Some(value)),
+    };
+    AlterableConfig::default()
+        .with_name(text(&change.name))
+        .with_config_operation(operation)
+        .with_value(value.map(|value| text(value)))
 }

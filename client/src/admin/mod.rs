@@ -12,5 +12,6 @@ mod topics;
 pub use admin::{Admin, Outcomes};
 pub use cluster::{ClusterDescription, LogDir, LogDirReplica};
 pub use configs::{ConfigChange, ConfigEntry, ConfigOp, ConfigResource, ConfigSource};
+pub(crate) use offsets::list_offset;
 pub use offsets::{ListedOffset, OffsetSpec, PartitionOutcomes};
 pub use topics::{CreatedTopic, NewTopic, TopicListing};

@@ -1,7 +1,17 @@
 //! Topics: create, delete, list, describe, more partitions.
 
-use super::{Admin, Outcomes};
-use crate::{ClientError, cluster::TopicMetadata};
+use kafka_protocol::messages::{
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
+    create_partitions_request::CreatePartitionsTopic,
+    create_topics_request::{CreatableTopic, CreatableTopicConfig},
+    delete_topics_request::DeleteTopicState,
+};
+
+use super::{
+    Admin, Outcomes,
+    admin::{in_order, outcome, text, topic_name},
+};
+use crate::{ClientError, cluster::TopicMetadata, error::Subject, retry::Backoff};
 
 /// A topic to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,8 +88,24 @@ impl Admin {
         topics: &[NewTopic],
         validate_only: bool,
     ) -> Result<Outcomes<CreatedTopic>, ClientError> {
-        let _ = (topics, validate_only, &self.client);
-        todo!()
+        let build = |_| {
+            CreateTopicsRequest::default()
+                .with_topics(topics.iter().map(creatable).collect())
+                .with_timeout_ms(self.timeout_ms())
+                .with_validate_only(validate_only)
+        };
+        let answer = self.command(build).await?;
+        let answers = answer.topics.into_iter().map(|topic| {
+            let created = CreatedTopic {
+                id: Some(topic.topic_id).filter(|id| !id.is_nil()),
+                partitions: topic.num_partitions,
+                replication_factor: topic.replication_factor,
+            };
+            (topic.name.to_string(), outcome(topic.error_code, topic.error_message, created))
+        });
+        let names = topics.iter().map(|topic| topic.name.as_str());
+        names.clone().for_each(|name| self.cluster().distrust(name));
+        Ok(in_order(names, answers.collect(), topic_subject))
     }
 
     /// Deletes topics by name.
@@ -87,8 +113,22 @@ impl Admin {
     /// # Errors
     /// What any request may meet; each topic has its own result.
     pub async fn delete_topics(&self, topics: &[&str]) -> Result<Outcomes<()>, ClientError> {
-        let _ = topics;
-        todo!()
+        let build = |version| {
+            let request = DeleteTopicsRequest::default().with_timeout_ms(self.timeout_ms());
+            let names = topics.iter().map(|name| topic_name(name));
+            if version >= 6 {
+                request.with_topics(names.map(|name| DeleteTopicState::default().with_name(Some(name))).collect())
+            } else {
+                request.with_topic_names(names.collect())
+            }
+        };
+        let answer = self.command(build).await?;
+        let answers = answer.responses.into_iter().map(|topic| {
+            let name = topic.name.map(|name| name.to_string()).unwrap_or_default();
+            (name, outcome(topic.error_code, topic.error_message, ()))
+        });
+        topics.iter().for_each(|name| self.cluster().distrust(name));
+        Ok(in_order(topics.iter().copied(), answers.collect(), topic_subject))
     }
 
     /// All topics, in the order of their names; the cluster's own are marked.
@@ -96,7 +136,16 @@ impl Admin {
     /// # Errors
     /// What any request may meet.
     pub async fn list_topics(&self) -> Result<Vec<TopicListing>, ClientError> {
-        todo!()
+        let answer = self.described(None).await?;
+        let listing = |topic: TopicMetadata| TopicListing {
+            name: topic.name,
+            id: topic.id,
+            internal: topic.internal,
+            partitions: i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX),
+        };
+        let mut topics: Vec<_> = answer.into_iter().filter_map(|(_, topic)| topic.ok().map(listing)).collect();
+        topics.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(topics)
     }
 
     /// Topics with their partitions, leaders, replicas and epochs, fresh from a broker.
@@ -104,8 +153,21 @@ impl Admin {
     /// # Errors
     /// What any request may meet; each topic has its own result.
     pub async fn describe_topics(&self, topics: &[&str]) -> Result<Outcomes<TopicMetadata>, ClientError> {
-        let _ = topics;
-        todo!()
+        if topics.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answers = self.described(Some(topics)).await?;
+        Ok(in_order(topics.iter().copied(), answers, topic_subject))
+    }
+
+    async fn described(&self, topics: Option<&[&str]>) -> Result<Described, ClientError> {
+        let mut backoff = Backoff::new(self.cluster().retry());
+        loop {
+            match self.cluster().describe(topics).await {
+                Err(error) if error.retryable() => backoff.pause(error).await?,
+                done => return done.map(|answer| answer.topics),
+            }
+        }
     }
 
     /// Raises the number of partitions of a topic to `partitions` in all.
@@ -118,7 +180,40 @@ impl Admin {
         partitions: i32,
         validate_only: bool,
     ) -> Result<(), ClientError> {
-        let _ = (topic, partitions, validate_only);
-        todo!()
+        let build = |_| {
+            let wanted = CreatePartitionsTopic::default()
+                .with_name(topic_name(topic))
+                .with_count(partitions)
+                .with_assignments(None);
+            CreatePartitionsRequest::default()
+                .with_topics(vec![wanted])
+                .with_timeout_ms(self.timeout_ms())
+                .with_validate_only(validate_only)
+        };
+        let answer = self.command(build).await?;
+        self.cluster().distrust(topic);
+        let answers = answer
+            .results
+            .into_iter()
+            .map(|topic| (topic.name.to_string(), outcome(topic.error_code, topic.error_message, ())));
+        let outcomes = in_order(std::iter::once(topic), answers.collect(), topic_subject);
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
+}
+
+type Described = Vec<(String, Result<TopicMetadata, crate::KafkaError>)>;
+
+fn topic_subject(name: &str) -> Subject {
+    Subject::Topic(name.to_owned())
+}
+
+fn creatable(topic: &NewTopic) -> CreatableTopic {
+    let config = |(key, value): &(String, String)| {
+        CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value)))
+    };
+    CreatableTopic::default()
+        .with_name(topic_name(&topic.name))
+        .with_num_partitions(topic.partitions.unwrap_or(-1))
+        .with_replication_factor(topic.replication_factor.unwrap_or(-1))
+        .with_configs(topic.configs.iter().map(config).collect())
 }

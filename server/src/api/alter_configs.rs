@@ -37,7 +37,7 @@ pub(super) fn handle(context: &RequestContext, request: AlterConfigsRequest) -> 
     let controller = context.broker.controller.clone();
     Handling::decided(context.version, async move {
         let parsed: Vec<Result<_, ResourceError>> = request.resources.iter().map(parse).collect();
-        let allowed: Vec<(Resource, Vec<(String, Option<String>)>)> = parsed.iter().flatten().cloned().collect();
+        let allowed: Vec<Replacement> = parsed.iter().flatten().cloned().collect();
         let mut decided = controller.alter_configs(&allowed, request.validate_only).await.into_iter();
         let responses = request.resources.into_iter().zip(parsed).map(|(resource, parsed)| {
             let outcome = parsed.and_then(|_| decided.next().unwrap_or(Ok(())).map_err(ResourceError::from));

@@ -12,7 +12,7 @@ use super::{
     reply::Handling,
     topic::text,
 };
-use crate::controller::GrowTopic;
+use crate::controller::{ControllerError, GrowTopic};
 
 pub(super) static REQUEST: Shape = Shape {
     flexible_since: 2,
@@ -39,6 +39,9 @@ pub(super) fn handle(context: &RequestContext, request: CreatePartitionsRequest)
             let result = CreatePartitionsTopicResult::default().with_name(topic.name);
             match grown {
                 Ok(()) => result.with_error_code(NONE).with_error_message(None),
+                Err(ControllerError::UnknownTopic) => {
+                    result.with_error_code(ControllerError::UnknownTopic.error_code()).with_error_message(None)
+                }
                 Err(error) => {
                     result.with_error_code(error.error_code()).with_error_message(Some(text(&error.to_string())))
                 }

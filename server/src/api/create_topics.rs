@@ -1,5 +1,7 @@
 //! CreateTopics. The controller decides; from version 5 the answer tells the settings of what was made.
 
+use std::collections::HashSet;
+
 use kafka_protocol::messages::{
     CreateTopicsRequest, CreateTopicsResponse, TopicName,
     create_topics_request::CreatableTopic,
@@ -44,23 +46,27 @@ pub(super) static REQUEST: Shape = Shape {
 };
 
 pub(super) fn handle(context: &RequestContext, request: CreateTopicsRequest) -> Handling {
-    let (version, controller) = (context.version, context.broker.controller.clone());
-    Handling::decided(version, async move {
-        let topics: Vec<NewTopic> = request.topics.iter().map(|topic| new_topic(topic, version)).collect();
+    let controller = context.broker.controller.clone();
+    Handling::decided(context.version, async move {
+        let topics: Vec<NewTopic> = request.topics.iter().map(new_topic).collect();
         let made = controller.create_topics(&topics, request.validate_only).await;
-        let results = request.topics.into_iter().zip(made).map(|(topic, made)| result(topic.name, made, &controller));
+        // a name that stands twice is refused once
+        let mut told = HashSet::new();
+        let results = request
+            .topics
+            .into_iter()
+            .zip(made)
+            .filter(|(topic, _)| told.insert(topic.name.clone()))
+            .map(|(topic, made)| result(topic.name, made, &controller));
         CreateTopicsResponse::default().with_topics(results.collect())
     })
 }
 
-fn new_topic(topic: &CreatableTopic, version: i16) -> NewTopic {
-    // below version 4 a count of -1 is no default but a mistake, which the controller names when it sees 0
-    let count = |count: i32, manual: bool| if version < 4 && count == -1 && !manual { 0 } else { count };
-    let manual = !topic.assignments.is_empty();
+fn new_topic(topic: &CreatableTopic) -> NewTopic {
     NewTopic {
         name: topic.name.to_string(),
-        partitions: count(topic.num_partitions, manual),
-        replication_factor: count(topic.replication_factor.into(), manual) as i16,
+        partitions: topic.num_partitions,
+        replication_factor: topic.replication_factor,
         assignments: topic
             .assignments
             .iter()

@@ -15,7 +15,11 @@ use tidemark_client::wire::shape::{Kind, Shape, field};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    context::RequestContext, error_code::ErrorCode, partition_lookup::partition_of, reply::Handling, topic::is_internal,
+    context::RequestContext,
+    error_code::ErrorCode,
+    partition_lookup::partition_of,
+    reply::{Handling, Reply},
+    topic::is_internal,
 };
 use crate::{metadata::Image, partition::DeletedRecords};
 
@@ -51,7 +55,8 @@ pub(super) fn handle(context: &RequestContext, request: DeleteRecordsRequest) ->
             topic.partitions.iter().map(|asked| (asked.partition_index, start(context, &image, &topic.name, asked)));
         topics.push((topic.name.clone(), moves.collect()));
     }
-    Handling::decided(context.version, finish(topics, deadline))
+    let version = context.version;
+    Handling::Exclusive(Box::pin(async move { Reply::encode(&finish(topics, deadline).await, version) }))
 }
 
 type Moves = Vec<(i32, Result<DeletedRecords, ResponseError>)>;

@@ -1,5 +1,7 @@
 //! DeleteTopics, by name or (from version 6) by id.
 
+use std::collections::HashSet;
+
 use kafka_protocol::{
     error::ResponseError,
     messages::{
@@ -42,7 +44,11 @@ pub(super) fn handle(context: &RequestContext, request: DeleteTopicsRequest) -> 
     }
     let controller = context.broker.controller.clone();
     Handling::decided(context.version, async move {
-        let parsed: Vec<Result<TopicRef, ControllerError>> = asked.iter().map(parse).collect();
+        // a topic that stands twice is refused once
+        let mut told = HashSet::new();
+        let (asked, again): (Vec<_>, Vec<_>) =
+            asked.into_iter().partition(|topic| told.insert((topic.name.clone(), topic.topic_id)));
+        let parsed: Vec<Result<TopicRef, ControllerError>> = asked.iter().map(|topic| parse(topic, &again)).collect();
         let allowed: Vec<TopicRef> = parsed.iter().flatten().cloned().collect();
         let mut deleted = controller.delete_topics(&allowed).await.into_iter();
         let results = asked.into_iter().zip(parsed).map(|(topic, parsed)| {
@@ -55,9 +61,12 @@ pub(super) fn handle(context: &RequestContext, request: DeleteTopicsRequest) -> 
     })
 }
 
-fn parse(topic: &DeleteTopicState) -> Result<TopicRef, ControllerError> {
+fn parse(topic: &DeleteTopicState, again: &[DeleteTopicState]) -> Result<TopicRef, ControllerError> {
     let refuse = |what: &str| Err(ControllerError::InvalidRequest(what.into()));
+    let doubled = again.contains(topic);
     match (&topic.name, topic.topic_id.is_nil()) {
+        (Some(_), true) if doubled => refuse("Duplicate topic name."),
+        (None, false) if doubled => refuse("Duplicate topic id."),
         (Some(name), true) => Ok(TopicRef::Name(name.to_string())),
         (None, false) => Ok(TopicRef::Id(topic.topic_id)),
         (Some(_), false) => refuse("You may not specify both topic name and topic id."),

@@ -7,6 +7,7 @@ use kafka_protocol::{
         describe_configs_request::DescribeConfigsResource,
         describe_configs_response::{DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym},
     },
+    protocol::StrBytes,
 };
 use tidemark_client::wire::shape::{Kind, Shape, field};
 
@@ -48,7 +49,7 @@ pub(super) fn handle(context: &RequestContext, request: DescribeConfigsRequest) 
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name);
         match described {
-            Ok(configs) => result.with_error_code(NONE).with_error_message(None).with_configs(configs),
+            Ok(configs) => result.with_error_code(NONE).with_error_message(Some(StrBytes::new())).with_configs(configs),
             Err(ResourceError { code, message }) => {
                 result.with_error_code(code).with_error_message(Some(text(&message)))
             }
@@ -70,13 +71,15 @@ fn described(
     show: Show,
 ) -> Result<Vec<DescribeConfigsResourceResult>, ResourceError> {
     let controller = &context.broker.controller;
-    let keys = asked.configuration_keys.as_deref();
+    // none named means all, in either way of naming none
+    let keys = asked.configuration_keys.as_deref().filter(|keys| !keys.is_empty());
     let wanted = |entry: &ConfigEntry<'_>| keys.is_none_or(|keys| keys.iter().any(|key| **key == *entry.name));
     let shown = |entry: ConfigEntry<'_>| result(entry, show);
-    match resource::parse(asked.resource_type, &asked.resource_name)? {
+    match resource::parse(asked.resource_type, &asked.resource_name).map_err(in_words_of_describe)? {
         Resource::Topic(name) => {
             check_topic_name(&name).map_err(|error| ControllerError::InvalidTopic(error.to_string()))?;
-            let topic = image.topic(&name).ok_or(ControllerError::UnknownTopic)?;
+            let unknown = || ResourceError { code: ControllerError::UnknownTopic.error_code(), message: String::new() };
+            let topic = image.topic(&name).ok_or_else(unknown)?;
             Ok(topic_entries(controller, &topic.configs).filter(wanted).map(shown).collect())
         }
         Resource::Broker(None) => Ok(broker_default_entries(image).into_iter().filter(wanted).map(shown).collect()),
@@ -109,6 +112,19 @@ fn result(entry: ConfigEntry<'_>, show: Show) -> DescribeConfigsResourceResult {
         .with_synonyms(synonyms.collect())
         .with_config_type(entry.kind.map_or(0, |kind| kind as i8))
         .with_documentation(entry.doc.filter(|_| show.docs).map(text))
+}
+
+/// Kafka names the same mistakes differently here than where settings are changed.
+fn in_words_of_describe(error: ResourceError) -> ResourceError {
+    let message = match error.message.strip_prefix("Unknown resource type") {
+        Some(_) => {
+            "This most likely occurs because of a request being malformed by the client library or the message was \
+                    sent to an incompatible broker. See the broker logs for more details."
+                .to_owned()
+        }
+        None => error.message.replacen("Node id", "Broker id", 1),
+    };
+    ResourceError { message, ..error }
 }
 
 impl From<ControllerError> for ResourceError {

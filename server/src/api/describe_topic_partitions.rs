@@ -6,6 +6,7 @@ use kafka_protocol::{
     error::ResponseError,
     messages::{
         BrokerId, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, TopicName,
+        describe_topic_partitions_request::TopicRequest,
         describe_topic_partitions_response::{
             Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
         },
@@ -33,15 +34,16 @@ pub(super) static REQUEST: Shape = Shape {
 };
 
 pub(super) fn handle(context: &RequestContext, request: DescribeTopicPartitionsRequest) -> Handling {
+    let named: BTreeSet<&str> = request.topics.iter().map(|topic| topic.name.as_str()).collect();
     let (first_topic, first_partition) = match &request.cursor {
         Some(cursor) => (cursor.topic_name.as_str(), cursor.partition_index),
         None => ("", 0),
     };
-    let Ok(first_partition) = usize::try_from(first_partition) else {
-        return Handling::Close("DescribeTopicPartitionsRequest cursor partition must be valid".into());
+    let known_cursor = request.cursor.is_none() || named.is_empty() || named.contains(first_topic);
+    let Some(first_partition) = usize::try_from(first_partition).ok().filter(|_| known_cursor) else {
+        return Handling::ready(&refused(&request), context.version);
     };
     let image = context.broker.controller.image();
-    let named: BTreeSet<&str> = request.topics.iter().map(|topic| topic.name.as_str()).collect();
     let names: Vec<&str> = if named.is_empty() {
         image.topics_from(first_topic).map(|topic| topic.name.as_str()).collect()
     } else {
@@ -57,6 +59,16 @@ pub(super) fn handle(context: &RequestContext, request: DescribeTopicPartitionsR
     }
     let answer = DescribeTopicPartitionsResponse::default().with_topics(page.topics).with_next_cursor(page.next);
     Handling::ready(&answer, context.version)
+}
+
+/// The answer to a cursor that no page ended with.
+fn refused(request: &DescribeTopicPartitionsRequest) -> DescribeTopicPartitionsResponse {
+    let topic = |topic: &TopicRequest| {
+        DescribeTopicPartitionsResponseTopic::default()
+            .with_error_code(ResponseError::InvalidRequest.code())
+            .with_name(Some(topic.name.clone()))
+    };
+    DescribeTopicPartitionsResponse::default().with_topics(request.topics.iter().map(topic).collect())
 }
 
 /// An answer that fills up.
@@ -128,4 +140,5 @@ fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic {
         .with_error_code(error.code())
         .with_name(Some(TopicName(text(name))))
         .with_is_internal(is_internal(name))
+        .with_topic_authorized_operations(Resource::Topic.all_operations())
 }

@@ -77,19 +77,25 @@ macro_rules! api {
 
 /// Every served API, by key.
 pub(super) static APIS: &[Api] = &[
-    api!(Produce, produce, ProduceRequest, &[Access(Write, Topic), Access(Write, TransactionalId)]),
+    Api {
+        // old librdkafka looks for version 0 here and gives up without it (KAFKA-18659)
+        advertised_since: 0,
+        ..api!(Produce, produce, ProduceRequest, &[Access(Write, Topic), Access(Write, TransactionalId)])
+    },
     api!(Fetch, fetch, FetchRequest, &[Access(Read, Topic)]),
     api!(ListOffsets, list_offsets, ListOffsetsRequest, &[Access(Describe, Topic)]),
     api!(Metadata, metadata, MetadataRequest, &[Access(Describe, Topic)]),
     api!(ApiVersions, api_versions, ApiVersionsRequest, &[]),
     api!(CreateTopics, create_topics, CreateTopicsRequest, &[Access(Create, Cluster), Access(Create, Topic)]),
     api!(DeleteTopics, delete_topics, DeleteTopicsRequest, &[Access(Delete, Topic)]),
+    api!(DeleteRecords, delete_records, DeleteRecordsRequest, &[Access(Delete, Topic)]),
     api!(
         InitProducerId,
         init_producer_id,
         InitProducerIdRequest,
         &[Access(Write, TransactionalId), Access(IdempotentWrite, Cluster)]
     ),
+    api!(OffsetForLeaderEpoch, offset_for_leader_epoch, OffsetForLeaderEpochRequest, &[Access(Describe, Topic)]),
     api!(
         DescribeConfigs,
         describe_configs,
@@ -102,6 +108,7 @@ pub(super) static APIS: &[Api] = &[
         AlterConfigsRequest,
         &[Access(OpAlterConfigs, Topic), Access(OpAlterConfigs, Cluster)]
     ),
+    api!(DescribeLogDirs, describe_log_dirs, DescribeLogDirsRequest, &[Access(Describe, Cluster)]),
     api!(CreatePartitions, create_partitions, CreatePartitionsRequest, &[Access(Alter, Topic)]),
     api!(
         IncrementalAlterConfigs,
@@ -110,16 +117,13 @@ pub(super) static APIS: &[Api] = &[
         &[Access(OpAlterConfigs, Topic), Access(OpAlterConfigs, Cluster)]
     ),
     api!(DescribeCluster, describe_cluster, DescribeClusterRequest, &[Access(Describe, Cluster)]),
+    api!(DescribeProducers, describe_producers, DescribeProducersRequest, &[Access(Read, Topic)]),
     api!(
         DescribeTopicPartitions,
         describe_topic_partitions,
         DescribeTopicPartitionsRequest,
         &[Access(Describe, Topic)]
     ),
-    api!(DeleteRecords, delete_records, DeleteRecordsRequest, &[Access(Delete, Topic)]),
-    api!(OffsetForLeaderEpoch, offset_for_leader_epoch, OffsetForLeaderEpochRequest, &[Access(Describe, Topic)]),
-    api!(DescribeLogDirs, describe_log_dirs, DescribeLogDirsRequest, &[Access(Describe, Cluster)]),
-    api!(DescribeProducers, describe_producers, DescribeProducersRequest, &[Access(Read, Topic)]),
 ];
 
 impl Api {

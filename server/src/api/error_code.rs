@@ -26,7 +26,7 @@ impl ErrorCode for ControllerError {
         match self {
             Self::InvalidTopic(_) => ResponseError::InvalidTopicException,
             Self::TopicExists(_) => ResponseError::TopicAlreadyExists,
-            Self::UnknownTopic => ResponseError::UnknownTopicOrPartition,
+            Self::UnknownTopic | Self::NoSuchTopic(_) => ResponseError::UnknownTopicOrPartition,
             Self::UnknownTopicId => ResponseError::UnknownTopicId,
             Self::InvalidPartitions(_) => ResponseError::InvalidPartitions,
             Self::InvalidReplicationFactor(_) => ResponseError::InvalidReplicationFactor,

@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn client_ids_and_tags_are_held_to_the_frame() {
-        let cases: &[(&[u8], bool, Option<(Option<&str>, usize)>)] = &[
+        type Taken = Option<(Option<&'static str>, usize)>;
+        let cases: &[(&[u8], bool, Taken)] = &[
             (&[0, 2, b'm', b'e', 9], false, Some((Some("me"), 1))),
             (&[0xff, 0xff, 9, 9], false, Some((None, 2))),
             (&[0, 0, 0], true, Some((Some(""), 0))),

@@ -1,6 +1,6 @@
 //! Metadata: brokers, topics, partitions and their leaders; the way in for every client. It may make topics.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use kafka_protocol::{
     error::ResponseError,
@@ -91,6 +91,10 @@ fn wanted(request: &MetadataRequest, version: i16) -> Result<Wanted, ResponseErr
         let ids = topics.iter().filter(|topic| named_by_id(topic)).map(|topic| topic.topic_id);
         return Ok(Wanted::Ids(ids.filter(|id| seen.insert(*id)).collect()));
     }
+    // Kafka falls over a topic with neither; its clients never send one
+    if topics.iter().any(|topic| topic.name.is_none()) {
+        return Err(ResponseError::UnknownServerError);
+    }
     let mut seen = HashSet::new();
     Ok(Wanted::Names(
         topics.iter().filter_map(|topic| topic.name.clone()).filter(|name| seen.insert(name.clone())).collect(),
@@ -121,15 +125,17 @@ fn answer(context: &RequestContext, request: &MetadataRequest, wanted: &Wanted) 
         true => Resource::Topic.all_operations(),
         false => OPERATIONS_NOT_ASKED,
     };
-    let known = |topic: &Topic| described(context, topic, operations);
+    let known = |topic: &Arc<Topic>| described(context, topic, operations);
+    // the order is Kafka's: unknown ids, known topics, unknown names
     let topics = match wanted {
-        Wanted::All => image.topics().map(|topic| known(topic)).collect(),
-        Wanted::Names(names) => names
-            .iter()
-            .map(|name| image.topic(name).map_or_else(|| unknown_name(name), |topic| known(topic)))
-            .collect(),
+        Wanted::All => image.topics().map(known).collect(),
+        Wanted::Names(names) => {
+            let unknown = names.iter().filter(|name| image.topic(name).is_none()).map(unknown_name);
+            names.iter().filter_map(|name| image.topic(name)).map(known).chain(unknown).collect()
+        }
         Wanted::Ids(ids) => {
-            ids.iter().map(|id| image.topic_by_id(*id).map_or_else(|| unknown_id(*id), |topic| known(topic))).collect()
+            let unknown = ids.iter().filter(|id| image.topic_by_id(**id).is_none()).map(|id| unknown_id(*id));
+            unknown.chain(ids.iter().filter_map(|id| image.topic_by_id(*id)).map(known)).collect()
         }
     };
     let brokers = brokers(context, &image).map(|Endpoint { id, host, port, rack }| {

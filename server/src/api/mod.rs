@@ -5,6 +5,8 @@
 //!
 //! Not here: sockets and frames (`net`), what partitions and the controller decide, files.
 
+#![allow(clippy::needless_pass_by_value, reason = "a handler owns its request, whether it keeps parts of it or not")]
+
 mod access;
 mod alter_configs;
 mod api_versions;

@@ -24,6 +24,6 @@ pub(super) fn parse(kind: i8, name: &str) -> Result<Resource, ResourceError> {
             Ok(id) => Ok(Resource::Broker(Some(id))),
             Err(_) => refuse(format!("Node id must be an integer, but it is: {name}")),
         },
-        other => refuse(format!("Unsupported resource type: {other}")),
+        other => refuse(format!("Unknown resource type {other}")),
     }
 }

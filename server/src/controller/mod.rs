@@ -15,7 +15,7 @@ mod topics;
 #[cfg(test)]
 mod tests;
 
-pub use configs::{ConfigChange, ConfigOp, Resource};
+pub use configs::{ConfigChange, ConfigOp, NewConfigs, Resource};
 pub use controller::{Controller, ControllerConfig};
 pub use error::ControllerError;
 pub use handle::{ImageHandle, ImageListener};

@@ -27,6 +27,14 @@ pub struct ReadSlices {
     pub bytes: usize,
 }
 
+/// What a read is about, from `offset` up to `upper`.
+struct Wanted {
+    offset: i64,
+    max_bytes: usize,
+    min_one: bool,
+    upper: i64,
+}
+
 impl Log {
     /// Reads from `offset` up to `upper_offset` (exclusive: the high watermark, or the last stable offset), at most `max_bytes`; with
     /// `min_one` the first batch comes whole even if it is larger. One call stays within one segment, as Kafka's does.
@@ -56,12 +64,13 @@ impl Log {
                 upper = upper.min(*from);
             }
         }
+        let wanted = Wanted { offset, max_bytes, min_one, upper };
         let mut place = self.segments.partition_point(|segment| segment.base_offset <= offset).saturating_sub(1);
         while let Some(segment) = self.segments.get(place) {
             if segment.base_offset >= upper {
                 break;
             }
-            if let Some(slices) = self.read_segment(place, segment, offset, max_bytes, min_one, upper)? {
+            if let Some(slices) = self.read_segment(place, segment, &wanted)? {
                 return Ok(slices);
             }
             place += 1;
@@ -70,15 +79,8 @@ impl Log {
     }
 
     /// `None` if the segment holds no batch from `offset` on (a gap at its end).
-    fn read_segment(
-        &self,
-        place: usize,
-        segment: &Segment,
-        offset: i64,
-        max_bytes: usize,
-        min_one: bool,
-        upper: i64,
-    ) -> Result<Option<ReadSlices>, ReadError> {
+    fn read_segment(&self, place: usize, segment: &Segment, wanted: &Wanted) -> Result<Option<ReadSlices>, ReadError> {
+        let Wanted { offset, max_bytes, min_one, upper } = *wanted;
         let (disk, dir) = (&*self.disk, &*self.dir);
         let found = segment.find(disk, dir, offset).map_err(|error| self.as_damage(place, offset, error))?;
         let Some(first) = found.filter(|frame| frame.header.base_offset < upper) else { return Ok(None) };

@@ -1,6 +1,6 @@
 //! Lookups by time: the first record at or after a moment, and the latest one; inside compressed batches too.
 
-use tidemark_record::{BatchHeader, Records, TimestampType, builder::inflated, compression::INFLATED_BYTES_MAX};
+use tidemark_record::{BatchHeader, HEADER_LEN, RecordStream, TimestampType, inflate::INFLATED_BYTES_MAX};
 
 use super::{error::ReadError, log::Log, walk::FrameWalk};
 
@@ -102,9 +102,10 @@ fn first_at_or_after(header: &BatchHeader, batch: &[u8], target: i64, from: i64)
     if header.attributes.timestamp_type() == TimestampType::LogAppend {
         return Some(Some((header.base_offset.max(from), header.max_timestamp)));
     }
-    let records = inflated(header, batch, INFLATED_BYTES_MAX).ok()?;
-    for record in Records::new(&records, header.records_count) {
-        let record = record.ok()?;
+    let payload = batch.get(HEADER_LEN..)?;
+    let mut records =
+        RecordStream::new(header.compression()?, payload, header.records_count, INFLATED_BYTES_MAX).ok()?;
+    while let Some(record) = records.next_outline().ok()? {
         let timestamp = header.base_timestamp.wrapping_add(record.timestamp_delta);
         let offset = header.base_offset.wrapping_add(i64::from(record.offset_delta));
         if timestamp >= target && offset >= from {

@@ -165,11 +165,6 @@ impl FrameReader {
             Err(_) => charge,
         }
     }
-
-    #[cfg(test)]
-    pub(super) fn capacity(&self) -> usize {
-        self.buf.capacity()
-    }
 }
 
 /// The length of the frame at the front, once its four bytes are there.

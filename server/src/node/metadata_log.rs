@@ -85,6 +85,7 @@ fn apply_batches(mut rest: &[u8], image: &mut Image) -> Result<i64, StartError> 
     Ok(next_offset)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn unreadable(cause: impl ToString) -> StartError {
     StartError::Metadata(cause.to_string())
 }

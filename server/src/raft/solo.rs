@@ -67,6 +67,7 @@ pub struct Solo {
 }
 
 /// The log, or why there is none.
+#[allow(clippy::large_enum_variant, reason = "one per replica, and nearly always open")]
 pub(super) enum State {
     Open(Log),
     /// Damaged beyond serving, or its disk failed.
@@ -246,7 +247,7 @@ impl Solo {
                 let written =
                     self.shared.journal.append(&record, Some(Box::new(move |result| this.synced(result, end, bytes))));
                 if let Err(error) = written {
-                    return Err(self.journal_refused(&mut state, error, index_before));
+                    return Err(self.journal_refused(&mut state, &error, index_before));
                 }
                 drop(state);
             }
@@ -288,8 +289,8 @@ impl Solo {
 
     /// The journal had no room for another file, and nothing of the entry is in it: the log takes it back. Anything else
     /// ends the broker.
-    fn journal_refused(&self, state: &mut State, error: JournalError, index_before: u64) -> ReplicaError {
-        if let (JournalError::Full { .. }, State::Open(log)) = (&error, &mut *state) {
+    fn journal_refused(&self, state: &mut State, error: &JournalError, index_before: u64) -> ReplicaError {
+        if let (JournalError::Full { .. }, State::Open(log)) = (error, &mut *state) {
             match log.truncate(index_before) {
                 Ok(()) => return ReplicaError::Storage(error.to_string()),
                 Err(cause) => return self.fail(state, &cause.to_string()),

@@ -179,7 +179,7 @@ fn a_moved_log_start_and_deleted_replicas_stay_so() {
     let storage = open(&disk).unwrap();
     let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
     let doomed = storage.create_replica((KEY.0, 1), "t-1", log_config()).unwrap();
-    (0..20).for_each(|round| drop(append(&replica, round).unwrap()));
+    (0..20).for_each(|round| assert!(append(&replica, round).is_ok()));
     append(&doomed, 0).unwrap();
     let (start, _) = replica.move_log_start(30).unwrap();
     storage.sync().unwrap();
@@ -203,10 +203,10 @@ fn write_caching_survives_kill_and_keeps_what_was_flushed() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
     let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
-    (0..4).for_each(|round| drop(append(&replica, round).unwrap()));
+    (0..4).for_each(|round| assert!(append(&replica, round).is_ok()));
     storage.set_write_caching(std::slice::from_ref(&replica), true).unwrap();
     let syncs = storage.journal_syncs();
-    (4..20).for_each(|round| drop(append(&replica, round).unwrap()));
+    (4..20).for_each(|round| assert!(append(&replica, round).is_ok()));
     assert_eq!(storage.journal_syncs(), syncs, "nothing goes through the journal");
     assert_eq!(rounds(&only_replica(&open(&disk.process_killed()).unwrap())).len(), 20);
     replica.configure(log_config(), 1, i64::MAX);
@@ -228,7 +228,7 @@ fn a_volatile_replica_is_bounded_and_leaves_nothing() {
     let storage = open(&disk).unwrap();
     let config = LogConfig { retention_bytes: 5000, ..log_config() };
     let replica = storage.create_volatile_replica(KEY, config).unwrap();
-    (0..200).for_each(|round| drop(append(&replica, round).unwrap()));
+    (0..200).for_each(|round| assert!(append(&replica, round).is_ok()));
     assert!(replica.look(|log| log.size_bytes()).unwrap() < 8000);
     assert_eq!(rounds(&replica).last(), Some(&199));
     assert!(open(&disk.process_killed()).unwrap().replicas().is_empty());
@@ -278,7 +278,7 @@ fn a_damaged_log_is_refused_alone_and_a_damaged_journal_is_mended_from_segments(
     let storage = open(&disk).unwrap();
     let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
     let other = storage.create_replica((KEY.0, 1), "t-1", log_config()).unwrap();
-    (0..12).for_each(|round| drop((append(&replica, round).unwrap(), append(&other, round).unwrap())));
+    (0..12).for_each(|round| assert!(append(&replica, round).is_ok() && append(&other, round).is_ok()));
     storage.close().unwrap();
     let broken = disk.process_killed();
     let (dir, other_dir) = (Path::new(DIR).join("t-0"), Path::new(DIR).join("t-1"));
@@ -370,7 +370,7 @@ fn damage_inside_a_log_is_refused_where_it_is() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
     let replica = storage.create_replica(KEY, "t-0", LogConfig { segment_bytes: 1 << 20, ..log_config() }).unwrap();
-    (0..12).for_each(|round| drop(append(&replica, round).unwrap()));
+    (0..12).for_each(|round| assert!(append(&replica, round).is_ok()));
     storage.close().unwrap();
     let path = Path::new(DIR).join("t-0/00000000000000000000.log");
     let len =
