@@ -10,7 +10,6 @@ use std::{
 };
 
 pub use metadata::{Broker, PartitionMetadata, TopicMetadata};
-pub(crate) use pool::Lane;
 use pool::Pool;
 use tokio::time::Instant;
 
@@ -19,7 +18,6 @@ use crate::{
     connection::Connection,
     error::Subject,
     retry::{Backoff, RetryConfig, after},
-    wire::Call,
 };
 
 /// Where a topic's metadata came from: asking may create it, as Kafka's producers do, or never does.
@@ -151,8 +149,8 @@ impl Cluster {
     }
 
     /// A connection to a broker by node id.
-    pub(crate) async fn broker(&self, id: i32, lane: Lane) -> Result<Connection, ClientError> {
-        self.pool.connection(&self.address_of(id)?, lane, &self.config).await
+    pub(crate) async fn broker(&self, id: i32) -> Result<Connection, ClientError> {
+        self.pool.connection(&self.address_of(id)?, &self.config).await
     }
 
     /// A connection of one's own, for a request that the broker may hold back; give it back with [`Self::give_back`].
@@ -181,13 +179,13 @@ impl Cluster {
         };
         let addresses = || known.iter().chain(&self.config.bootstrap);
         for address in addresses() {
-            if let Some(open) = self.pool.open_one(address, Lane::Control) {
+            if let Some(open) = self.pool.open_one(address) {
                 return Ok(open);
             }
         }
         let mut last = ClientError::Invalid("no bootstrap broker is given".to_owned());
         for address in addresses() {
-            match self.pool.connection(address, Lane::Control, &self.config).await {
+            match self.pool.connection(address, &self.config).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => last = error,
             }
@@ -199,23 +197,11 @@ impl Cluster {
     pub(crate) async fn controller(&self) -> Result<Connection, ClientError> {
         let controller = self.known.read().unwrap_or_else(PoisonError::into_inner).controller;
         match controller {
-            Some(id) => match self.broker(id, Lane::Control).await {
+            Some(id) => match self.broker(id).await {
                 Ok(connection) => Ok(connection),
                 Err(_) => self.any().await,
             },
             None => self.any().await,
-        }
-    }
-
-    /// One call to any broker, again while that can help.
-    pub(crate) async fn ask<C: Call>(&self, build: impl Fn(i16) -> C) -> Result<C::Response, ClientError> {
-        let mut backoff = Backoff::new(&self.config.retry);
-        loop {
-            let asked = async { self.any().await?.call(&build).await };
-            match asked.await {
-                Err(error) if error.retryable() => backoff.pause(error).await?,
-                done => return done,
-            }
         }
     }
 

@@ -7,6 +7,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     io,
+    marker::PhantomData,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -68,18 +69,48 @@ struct Ending {
 #[derive(Debug)]
 struct Outgoing {
     frame: BytesMut,
-    answer: Answer,
+    reply: Reply,
+    caller: oneshot::Sender<Bytes>,
     /// Held until the answer is here, even if its caller has gone away.
     permit: OwnedSemaphorePermit,
 }
 
-/// Who waits for what.
+/// What the broker will send back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// A frame.
+    Frame,
+    /// Nothing: Produce with acks 0.
+    None,
+}
+
+/// A request that was started.
 #[derive(Debug)]
-enum Answer {
-    /// A response frame, without its correlation id.
-    Frame(oneshot::Sender<Bytes>),
-    /// Only that the bytes were handed to the stream.
-    Written(oneshot::Sender<Bytes>),
+pub(crate) struct Started<C> {
+    connection: Connection,
+    version: i16,
+    replied: oneshot::Receiver<Bytes>,
+    call: PhantomData<fn() -> C>,
+}
+
+impl<C: Call> Started<C> {
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub(crate) async fn answer(self, wait_max: Duration) -> Result<C::Response, ClientError> {
+        let Self { connection, version, replied, .. } = self;
+        let body = connection.0.waited(C::NAME, replied, wait_max).await?;
+        connection.0.decoded::<C>(version, body)
+    }
+
+    /// Waits until the bytes were handed to the stream, for a request that has no answer.
+    ///
+    /// # Errors
+    /// The connection was lost before.
+    pub(crate) async fn written(self, wait_max: Duration) -> Result<(), ClientError> {
+        self.connection.0.waited(C::NAME, self.replied, wait_max).await.map(drop)
+    }
 }
 
 impl Connection {
@@ -127,13 +158,18 @@ impl Connection {
         self.0.exchange(version, &build(version), wait_max).await
     }
 
-    /// Sends a request that has no answer (Produce with acks 0); done when its bytes were handed to the stream.
+    /// Puts a request behind those that were started before it, at once; what is returned waits for its answer. With
+    /// [`Reply::None`], for a request that has no answer, it waits until the bytes were handed to the stream.
     ///
     /// # Errors
-    /// No shared version, or a lost connection.
-    pub async fn send<C: Call>(&self, build: impl FnOnce(i16) -> C) -> Result<(), ClientError> {
+    /// No shared version, a lost connection, or as many requests in flight as there may be.
+    pub(crate) fn start<C: Call>(&self, reply: Reply, build: impl FnOnce(i16) -> C) -> Result<Started<C>, ClientError> {
         let version = self.version_of::<C>()?;
-        self.0.transmit(version, &build(version), self.0.request_timeout, Answer::Written).await.map(drop)
+        let permit = Arc::clone(&self.0.in_flight).try_acquire_owned();
+        let permit = permit.map_err(|_| ClientError::Invalid("too many requests are in flight".to_owned()))?;
+        let frame = encode_request(&self.0.client_id, version, &build(version)).map_err(ClientError::Invalid)?;
+        let replied = self.0.enqueue(frame, reply, permit)?;
+        Ok(Started { connection: self.clone(), version, replied, call: PhantomData })
     }
 
     /// The newest version of a request that both sides know.
@@ -168,7 +204,7 @@ impl Shared {
             let request = ApiVersionsRequest::default()
                 .with_client_software_name(StrBytes::from_static_str(env!("CARGO_PKG_NAME")))
                 .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")));
-            let body = self.transmit(version, &request, self.request_timeout, Answer::Frame).await?;
+            let body = self.transmit(version, &request, self.request_timeout).await?;
             // a broker that does not know the version answers with version 0 and this code
             let refused = body.starts_with(&KafkaError::UNSUPPORTED_VERSION.to_be_bytes());
             let answer: ApiVersionsResponse =
@@ -193,7 +229,7 @@ impl Shared {
         request: &C,
         wait_max: Duration,
     ) -> Result<C::Response, ClientError> {
-        let body = self.transmit(version, request, wait_max, Answer::Frame).await?;
+        let body = self.transmit(version, request, wait_max).await?;
         self.decoded::<C>(version, body)
     }
 
@@ -205,26 +241,44 @@ impl Shared {
         })
     }
 
-    async fn transmit<C: Call>(
-        &self,
-        version: i16,
-        request: &C,
-        wait_max: Duration,
-        answer: fn(oneshot::Sender<Bytes>) -> Answer,
-    ) -> Result<Bytes, ClientError> {
+    async fn transmit<C: Call>(&self, version: i16, request: &C, wait_max: Duration) -> Result<Bytes, ClientError> {
         let frame = encode_request(&self.client_id, version, request).map_err(ClientError::Invalid)?;
         let exchange = async {
             let permit = Arc::clone(&self.in_flight).acquire_owned().await.map_err(|_| self.lost())?;
-            let (reply, replied) = oneshot::channel();
-            let outgoing = Outgoing { frame, answer: answer(reply), permit };
-            self.requests.send(outgoing).await.map_err(|_| self.lost())?;
+            let replied = self.enqueue(frame, Reply::Frame, permit)?;
             replied.await.map_err(|_| self.lost())
         };
-        timeout(wait_max, exchange).await.unwrap_or_else(|_| {
-            // answers come in order: behind a late one, all are late
-            self.ending.ask(&format!("no answer to {} in {wait_max:?}", C::NAME));
-            Err(ClientError::Timeout { address: self.address.to_string(), api: C::NAME, after: wait_max })
-        })
+        timeout(wait_max, exchange).await.unwrap_or_else(|_| Err(self.late(C::NAME, wait_max)))
+    }
+
+    /// There is room for as many requests as there are permits.
+    fn enqueue(
+        &self,
+        frame: BytesMut,
+        reply: Reply,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<oneshot::Receiver<Bytes>, ClientError> {
+        let (caller, replied) = oneshot::channel();
+        self.requests.try_send(Outgoing { frame, reply, caller, permit }).map_err(|_| self.lost())?;
+        Ok(replied)
+    }
+
+    async fn waited(
+        &self,
+        api: &'static str,
+        replied: oneshot::Receiver<Bytes>,
+        wait_max: Duration,
+    ) -> Result<Bytes, ClientError> {
+        match timeout(wait_max, replied).await {
+            Ok(body) => body.map_err(|_| self.lost()),
+            Err(_) => Err(self.late(api, wait_max)),
+        }
+    }
+
+    /// Answers come in order: behind a late one, all are late. So the connection ends.
+    fn late(&self, api: &'static str, after: Duration) -> ClientError {
+        self.ending.ask(&format!("no answer to {api} in {after:?}"));
+        ClientError::Timeout { address: self.address.to_string(), api, after }
     }
 
     fn lost(&self) -> ClientError {
@@ -276,22 +330,22 @@ async fn write_requests(
     pending: &Pending,
 ) -> String {
     let mut correlation_id = 0_i32;
-    while let Some(Outgoing { mut frame, answer, permit }) = outgoing.recv().await {
+    while let Some(Outgoing { mut frame, reply, caller, permit }) = outgoing.recv().await {
         correlation_id = correlation_id.wrapping_add(1);
         set_correlation(&mut frame, correlation_id);
-        let written = match answer {
-            Answer::Frame(reply) => {
-                let caller = Caller { correlation_id, reply, _permit: permit };
+        let written = match reply {
+            Reply::Frame => {
+                let caller = Caller { correlation_id, reply: caller, _permit: permit };
                 pending.lock().unwrap_or_else(PoisonError::into_inner).push_back(caller);
                 None
             }
-            Answer::Written(reply) => Some(reply),
+            Reply::None => Some(caller),
         };
         if let Err(cause) = write_frame(&mut stream, &frame).await {
             return cause.to_string();
         }
-        if let Some(reply) = written {
-            let _ = reply.send(Bytes::new());
+        if let Some(caller) = written {
+            let _ = caller.send(Bytes::new());
         }
     }
     "the client closed it".to_owned()

@@ -179,6 +179,14 @@ pub enum ProduceError {
 }
 
 impl ProduceError {
+    /// The same refusal in other words.
+    pub(crate) fn with_words(mut self, words: &str) -> Self {
+        if let Self::Refused { error, .. } = &mut self {
+            *error = error.clone().with_message(Some(words));
+        }
+        self
+    }
+
     /// Whether the same record may be taken later. A record that may have been written already could then be there twice.
     pub fn retryable(&self) -> bool {
         match self {

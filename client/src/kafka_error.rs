@@ -25,6 +25,16 @@ impl KafkaError {
     pub const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
     /// The partition has no leader at the moment.
     pub const LEADER_NOT_AVAILABLE: i16 = 5;
+    /// The broker gave up waiting.
+    pub const REQUEST_TIMED_OUT: i16 = 7;
+    /// The broker went away before it answered.
+    pub const NETWORK_EXCEPTION: i16 = 13;
+    /// Written, but to fewer replicas than the topic demands.
+    pub const NOT_ENOUGH_REPLICAS_AFTER_APPEND: i16 = 20;
+    /// The broker's disk failed.
+    pub const KAFKA_STORAGE_ERROR: i16 = 56;
+    /// The producer id does not belong to the producer.
+    pub const INVALID_PRODUCER_ID_MAPPING: i16 = 49;
     /// The batch is larger than the topic allows.
     pub const MESSAGE_TOO_LARGE: i16 = 10;
     /// The broker does not speak this version of the request.

@@ -33,7 +33,7 @@ impl RetryConfig {
     /// The pause after `failures` failures in a row, 1 or more, spread so that clients do not come back all at once.
     pub(crate) fn pause(&self, failures: u32) -> Duration {
         let doubled = self.pause_min.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
-        let spread = RandomState::new().build_hasher().finish() % 401;
+        let spread = random() % 401;
         doubled.min(self.pause_max).mul_f64(0.8 + spread as f64 / 1000.0)
     }
 }
@@ -65,6 +65,11 @@ impl<'a> Backoff<'a> {
         sleep(pause).await;
         Ok(())
     }
+}
+
+/// A number that nobody can foresee, from what the standard library seeds its maps with.
+pub(crate) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// The moment that lies `wait` ahead; far ahead where `wait` is more than a clock can hold.

@@ -16,12 +16,12 @@ pub enum TaskKind {
     Connection,
     /// Carries one change of the metadata to its end, even if the client that asked for it leaves.
     Decision,
-    /// Writes checkpoints when the journal asks for one.
-    Checkpoint,
     /// Lets retention act, every `log.retention.check.interval.ms`.
     Retention,
     /// The HTTP bridge.
     Bridge,
+    /// Waits for SIGTERM and Ctrl-C.
+    Signals,
 }
 
 impl TaskKind {

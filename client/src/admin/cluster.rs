@@ -3,12 +3,7 @@
 use kafka_protocol::messages::{DescribeLogDirsRequest, describe_log_dirs_response::DescribeLogDirsResult};
 
 use super::Admin;
-use crate::{
-    ClientError, KafkaError,
-    cluster::{Broker, Lane},
-    error::Subject,
-    retry::Backoff,
-};
+use crate::{ClientError, KafkaError, cluster::Broker, error::Subject, retry::Backoff};
 
 /// A cluster and its brokers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +71,7 @@ impl Admin {
         let mut backoff = Backoff::new(self.cluster().retry());
         let build = |_| DescribeLogDirsRequest::default().with_topics(None);
         let answer = loop {
-            let asked = async { self.cluster().broker(broker, Lane::Control).await?.call(build).await };
+            let asked = async { self.cluster().broker(broker).await?.call(build).await };
             match asked.await {
                 Err(error) if error.retryable() => backoff.pause(error).await?,
                 done => break done?,

@@ -11,7 +11,7 @@ use super::{
     Admin, Outcomes,
     admin::{in_order, outcome, text, unless_done},
 };
-use crate::{ClientError, cluster::Lane, connection::Connection, error::Subject, retry::Backoff};
+use crate::{ClientError, connection::Connection, error::Subject, retry::Backoff};
 
 /// What has configs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -184,7 +184,7 @@ impl Admin {
     /// A broker's own configs are the broker's to answer for; all others any broker's.
     async fn connection_for(&self, resource: &ConfigResource) -> Result<Connection, ClientError> {
         match resource {
-            ConfigResource::Broker(Some(id)) => self.cluster().broker(*id, Lane::Control).await,
+            ConfigResource::Broker(Some(id)) => self.cluster().broker(*id).await,
             ConfigResource::Topic(_) | ConfigResource::Broker(None) => self.cluster().controller().await,
         }
     }

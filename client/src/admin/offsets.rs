@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     ClientError, KafkaError,
-    cluster::{Cluster, Creation, Lane},
+    cluster::{Cluster, Creation},
     error::Subject,
     reader::Isolation,
     retry::Backoff,
@@ -161,7 +161,7 @@ async fn from_leaders<'a, Q: Copy, T, C: Call>(
     let mut open: Vec<_> = questions.to_vec();
     while !open.is_empty() {
         for (leader, asked) in by_leader(cluster, &open, &mut results).await {
-            let answers = async { cluster.broker(leader, Lane::Control).await?.call(|_| build(&asked)).await };
+            let answers = async { cluster.broker(leader).await?.call(|_| build(&asked)).await };
             let answers = answers.await.map(&read);
             settle(&asked, answers, &mut results);
         }

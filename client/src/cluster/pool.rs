@@ -1,5 +1,5 @@
-//! Open connections by broker. Shared ones carry many requests at once; a request that a broker may hold back (a fetch that
-//! waits) borrows one, because answers come in order and everything behind it would wait too.
+//! Open connections by broker. Shared ones carry many requests at once. Who sends what a broker may hold back, a fetch that
+//! waits or records to write, borrows one of its own: answers come in order, and everything behind would wait too.
 
 use std::{
     collections::HashMap,
@@ -13,20 +13,11 @@ use crate::{ClientConfig, ClientError, connection::Connection};
 /// Idle connections that are kept per broker for the next loan.
 const IDLE_MAX: usize = 8;
 
-/// What a shared connection is for, so that one kind of work does not wait behind another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Lane {
-    /// Metadata, admin calls, offset lookups.
-    Control,
-    /// Records to write.
-    Produce,
-}
-
 type Slot = Arc<OnceCell<Connection>>;
 
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    shared: Mutex<HashMap<(String, Lane), Slot>>,
+    shared: Mutex<HashMap<String, Slot>>,
     idle: Mutex<HashMap<String, Vec<Connection>>>,
 }
 
@@ -35,16 +26,11 @@ impl Pool {
         Self::default()
     }
 
-    /// The shared connection of a lane; callers that find none wait for the same attempt.
-    pub(super) async fn connection(
-        &self,
-        address: &str,
-        lane: Lane,
-        config: &ClientConfig,
-    ) -> Result<Connection, ClientError> {
+    /// The shared connection; callers that find none wait for the same attempt.
+    pub(super) async fn connection(&self, address: &str, config: &ClientConfig) -> Result<Connection, ClientError> {
         let slot = {
             let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-            let slot = shared.entry((address.to_owned(), lane)).or_default();
+            let slot = shared.entry(address.to_owned()).or_default();
             if slot.get().is_some_and(Connection::is_closed) {
                 *slot = Slot::default();
             }
@@ -53,10 +39,10 @@ impl Pool {
         slot.get_or_try_init(|| open(address, config)).await.cloned()
     }
 
-    /// The shared connection of a lane, if it is open.
-    pub(super) fn open_one(&self, address: &str, lane: Lane) -> Option<Connection> {
+    /// The shared connection, if it is open.
+    pub(super) fn open_one(&self, address: &str) -> Option<Connection> {
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = shared.get(&(address.to_owned(), lane))?.get()?;
+        let open = shared.get(address)?.get()?;
         (!open.is_closed()).then(|| open.clone())
     }
 

@@ -33,14 +33,21 @@ pub struct ProducerConfig {
     /// How long a batch that is not full waits for more. Default zero: it goes as soon as the broker owes no answer,
     /// with what queued meanwhile.
     pub linger: Duration,
-    /// The most bytes of one request, so of one record too. Default 1 MiB.
+    /// The most bytes of one request before compression, so of one record too. Default 1 MiB.
     pub request_bytes_max: usize,
     /// Bytes that may be queued or in flight; then [`Producer::queue`](super::Producer::queue) waits. Default 32 MiB.
     pub buffer_bytes: usize,
-    /// Requests that may await answers from one broker. Default 5, which is also the most with `idempotent`.
+    /// Batches of a partition, and requests to a broker, that may await answers. Default 5, which is also the most.
     pub in_flight_max: usize,
-    /// How long a record is tried from when it was queued. Default 2 min.
+    /// From when a record was queued, how long attempts may begin; one that runs then is waited for. Default 2 min.
     pub delivery_timeout: Duration,
+}
+
+impl ProducerConfig {
+    /// Whether batches carry sequences.
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.idempotent && self.acks == Acks::All
+    }
 }
 
 impl Default for ProducerConfig {

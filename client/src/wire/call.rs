@@ -5,9 +5,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::{
     messages::{
         ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-        DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, FetchRequest,
-        IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest,
-        RequestHeader,
+        DescribeConfigsRequest, DescribeLogDirsRequest, FetchRequest, IncrementalAlterConfigsRequest,
+        InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest, RequestHeader,
     },
     protocol::{Decodable, Encodable, HeaderVersion, Message, Request, StrBytes},
 };
@@ -55,7 +54,6 @@ calls! {
     DescribeLogDirsRequest, "DescribeLogDirs", cluster::DESCRIBE_LOG_DIRS;
     CreatePartitionsRequest, "CreatePartitions", topics::CREATE_PARTITIONS;
     IncrementalAlterConfigsRequest, "IncrementalAlterConfigs", topics::INCREMENTAL_ALTER_CONFIGS;
-    DescribeClusterRequest, "DescribeCluster", cluster::DESCRIBE_CLUSTER;
 }
 
 /// Why bytes are not an answer.

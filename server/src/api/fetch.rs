@@ -103,7 +103,7 @@ pub(super) fn handle(context: &RequestContext, request: FetchRequest) -> Handlin
     let read = fetch.read();
     let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0);
     if wait_ms == 0 || fetch.is_enough(&read) {
-        return Handling::Ready(fetch.answer(read));
+        return Handling::Ready(fetch.answer(&read));
     }
     Handling::Exclusive(Box::pin(fetch.wait(read, now + Duration::from_millis(wait_ms))))
 }
@@ -183,12 +183,12 @@ impl Fetch {
             let in_time = waiter.wait(deadline).await;
             read = self.read();
             if !in_time || self.is_enough(&read) {
-                return Ok(self.answer(read));
+                return Ok(self.answer(&read));
             }
         }
     }
 
-    fn answer(self, read: Read) -> Reply {
+    fn answer(self, read: &Read) -> Reply {
         let version = self.context.version;
         let told: Vec<_> =
             self.open.wanted.iter().zip(&read.answers).map(|(wanted, answer)| self.told(wanted, answer)).collect();

@@ -69,7 +69,7 @@ impl Partition {
     pub fn append(&self, batch: Bytes, options: &AppendOptions) -> Result<Append, AppendError> {
         let settings = self.settings.load();
         let now_ms = self.clock.wall_ms();
-        let validated = validate(batch, &settings, options, now_ms)?;
+        let validated = validate(&batch, &settings, options, now_ms)?;
         if options.acks == AckLevel::All && settings.min_insync_replicas > 1 {
             let needed = usize::try_from(settings.min_insync_replicas).unwrap_or(usize::MAX);
             return Err(AppendError::NotEnoughReplicas { in_sync: 1, needed });
@@ -89,7 +89,7 @@ impl Partition {
         }
         let options = AppendOptions::coordinator();
         let now_ms = self.clock.wall_ms();
-        let validated = validate(batch, &self.settings.load(), &options, now_ms)?;
+        let validated = validate(&batch, &self.settings.load(), &options, now_ms)?;
         let appending = self.replica.append_at(&validated.batch, &validated.header, expected_end, now_ms)?;
         Ok(self.answer(appending, &validated, options.acks))
     }

@@ -8,9 +8,9 @@
 
 use bytes::Bytes;
 use tidemark_record::{
-    BatchHeader, Compression, HEADER_LEN, Records, TimestampType, batch,
+    BatchHeader, Compression, HEADER_LEN, RecordOutline, RecordStream, Records, TimestampType, batch,
     builder::{self, RewriteError},
-    compression::INFLATED_BYTES_MAX,
+    inflate::INFLATED_BYTES_MAX,
 };
 
 use super::{
@@ -49,12 +49,12 @@ const LOG_APPEND_TIME: i16 = 0x08;
 /// # Errors
 /// The first rule that is broken; nothing was written.
 pub(super) fn validate(
-    bytes: Bytes,
+    bytes: &Bytes,
     settings: &PartitionSettings,
     options: &AppendOptions,
     now_ms: i64,
 ) -> Result<Validated, AppendError> {
-    let bytes = only_batch(&bytes, options)?;
+    let bytes = only_batch(bytes, options)?;
     let header = checked(&bytes, settings, options)?;
     if options.origin == AppendOrigin::Coordinator {
         return Ok(Validated { batch: bytes, header, log_append_time_ms: NO_TIMESTAMP });
@@ -173,14 +173,25 @@ fn record_rules(
     now_ms: i64,
 ) -> Result<Option<i64>, AppendError> {
     let bounds = Bounds::of(settings, now_ms);
-    let plain = header.compression() == Some(Compression::None);
-    if plain {
-        return walk(header, bytes.get(HEADER_LEN..).unwrap_or_default(), settings, &bounds).map(Some);
+    let payload = bytes.get(HEADER_LEN..).unwrap_or_default();
+    let codec = header.compression().unwrap_or_default();
+    if codec == Compression::None {
+        let mut records = Records::new(payload, header.records_count);
+        let found = walk(header, settings, bounds.as_ref(), || {
+            records
+                .next()
+                .transpose()
+                .map(|record| record.as_ref().map(RecordOutline::from))
+                .map_err(|error| broken(&error))
+        })?;
+        return records.finish().map(|()| Some(found)).map_err(|error| broken(&error));
     }
     let bounds_old_ones = bounds.as_ref().is_some_and(|bounds| bounds.before_max_ms != i64::MAX);
     if settings.compacted || bounds_old_ones || settings.compression.differs_from(header.compression()) {
-        let records = builder::inflated(header, bytes, INFLATED_BYTES_MAX).map_err(|error| undecodable(&error))?;
-        return walk(header, &records, settings, &bounds).map(Some);
+        let mut records = RecordStream::new(codec, payload, header.records_count, INFLATED_BYTES_MAX)
+            .map_err(|error| broken(&error))?;
+        let found = walk(header, settings, bounds.as_ref(), || records.next_outline().map_err(|error| broken(&error)))?;
+        return records.finish().map(|()| Some(found)).map_err(|error| broken(&error));
     }
     if let Some(bounds) = bounds {
         // a base that no delta can bring into the bounds is as wrong as a maximum outside them
@@ -221,25 +232,22 @@ impl Bounds {
     }
 }
 
+/// Goes over the records that `next` gives; the largest timestamp among them.
 fn walk(
     header: &BatchHeader,
-    payload: &[u8],
     settings: &PartitionSettings,
-    bounds: &Option<Bounds>,
+    bounds: Option<&Bounds>,
+    mut next: impl FnMut() -> Result<Option<RecordOutline>, AppendError>,
 ) -> Result<i64, AppendError> {
-    let mut records = Records::new(payload, header.records_count);
     let (mut keyless, mut untimely) = (Vec::new(), Vec::new());
     let mut max_timestamp = NO_TIMESTAMP;
     for index in 0..header.records_count {
-        let record = match records.next() {
-            Some(Ok(record)) => record,
-            Some(Err(error)) => return Err(invalid(error.to_string())),
-            None => return Err(invalid(format!("record {index} of {} is missing", header.records_count))),
-        };
+        let missing = || invalid(format!("record {index} of {} is missing", header.records_count));
+        let record = next()?.ok_or_else(missing)?;
         if record.offset_delta != index {
             return Err(invalid(format!("record {index} has offset delta {}", record.offset_delta)));
         }
-        if settings.compacted && record.key.is_none() && keyless.len() < RECORD_ERRORS_MAX {
+        if settings.compacted && !record.has_key && keyless.len() < RECORD_ERRORS_MAX {
             keyless.push((index, "compacted topic cannot accept message without key".to_owned()));
         }
         let timestamp = match header.attributes.timestamp_type() {
@@ -255,7 +263,6 @@ fn walk(
             untimely.push((index, bounds.message(timestamp.unwrap_or(beyond))));
         }
     }
-    records.finish().map_err(|error| invalid(error.to_string()))?;
     if !untimely.is_empty() {
         untimely.append(&mut keyless);
         untimely.sort_by_key(|(index, _)| *index);
@@ -286,9 +293,12 @@ fn rewritten(
     if let CompressionSetting::Codec(codec, level) = settings.compression
         && header.compression() != Some(codec)
     {
-        batch = builder::recompressed(&batch, codec, level).map_err(|error| undecodable(&error))?;
+        let max = settings.max_message_bytes;
+        batch = builder::recompressed(&batch, codec, level, max).map_err(|error| match error {
+            RewriteError::TooLarge { size_max } => AppendError::MessageTooLarge { size: size_max + 1, max },
+            other => broken(&other),
+        })?;
         header = BatchHeader::parse(&batch).map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
-        too_large(batch.len(), settings)?;
     }
     let log_append_time_ms = if settings.log_append_time { now_ms } else { NO_TIMESTAMP };
     if settings.log_append_time {
@@ -311,8 +321,9 @@ fn bad_timestamps(errors: Vec<(i32, String)>) -> AppendError {
     AppendError::InvalidTimestamp(RecordErrors { message, errors })
 }
 
-fn undecodable(error: &RewriteError) -> AppendError {
-    invalid(format!("the records cannot be inflated: {error}"))
+/// Bytes that are no records.
+fn broken(error: &dyn std::fmt::Display) -> AppendError {
+    invalid(error.to_string())
 }
 
 fn invalid(message: impl Into<String>) -> AppendError {

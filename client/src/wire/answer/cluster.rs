@@ -69,28 +69,6 @@ pub(in crate::wire) static METADATA: Shape = Shape {
     ],
 };
 
-static DESCRIBE_CLUSTER_BROKER: &[Field] = &[
-    field("BrokerId", Kind::Int32),
-    field("Host", Kind::String),
-    field("Port", Kind::Int32),
-    field("Rack", Kind::String).nullable_since(0),
-    field("IsFenced", Kind::Bool).since(2),
-];
-
-pub(in crate::wire) static DESCRIBE_CLUSTER: Shape = Shape {
-    flexible_since: 0,
-    fields: &[
-        field("ThrottleTimeMs", Kind::Int32),
-        field("ErrorCode", Kind::Int16),
-        field("ErrorMessage", Kind::String).nullable_since(0),
-        field("EndpointType", Kind::Int8).since(1),
-        field("ClusterId", Kind::String),
-        field("ControllerId", Kind::Int32),
-        field("Brokers", Kind::Array(DESCRIBE_CLUSTER_BROKER)),
-        field("ClusterAuthorizedOperations", Kind::Int32),
-    ],
-};
-
 static DESCRIBE_LOG_DIRS_PARTITION: &[Field] = &[
     field("PartitionIndex", Kind::Int32),
     field("PartitionSize", Kind::Int64),

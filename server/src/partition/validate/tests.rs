@@ -70,7 +70,7 @@ fn flipped(batch: &Bytes, place: usize, bit: u8) -> Bytes {
 /// The error's number and the records it names.
 fn refusal(batch: Bytes, settings: &PartitionSettings, options: &AppendOptions) -> (i16, Vec<i32>) {
     let named = |errors: RecordErrors| errors.errors.into_iter().map(|(index, _)| index).collect();
-    match validate(batch, settings, options, NOW_MS) {
+    match validate(&batch, settings, options, NOW_MS) {
         Ok(_) => (0, vec![]),
         Err(AppendError::CorruptMessage(_)) => (2, vec![]),
         Err(AppendError::MessageTooLarge { .. }) => (10, vec![]),
@@ -83,7 +83,7 @@ fn refusal(batch: Bytes, settings: &PartitionSettings, options: &AppendOptions) 
 }
 
 fn ok(batch: Bytes, settings: &PartitionSettings) -> Validated {
-    validate(batch, settings, &options(), NOW_MS).unwrap()
+    validate(&batch, settings, &options(), NOW_MS).unwrap()
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn a_compacted_topic_wants_keys_and_names_the_records_without() {
         assert_eq!(refusal(packed(codec), &compacted, &options()).0, 0);
     }
     let Err(AppendError::InvalidRecord(errors)) =
-        validate(over(&records(&[(0, 0), (1, 0), (2, 0)], None)), &compacted, &options(), NOW_MS)
+        validate(&over(&records(&[(0, 0), (1, 0), (2, 0)], None)), &compacted, &options(), NOW_MS)
     else {
         panic!("keyless records passed");
     };
@@ -366,7 +366,7 @@ proptest! {
         if seal && let Ok(header) = BatchHeader::parse(&bytes) {
             bytes = builder::sealed(header, &bytes[HEADER_LEN..]);
         }
-        if let Ok(validated) = validate(bytes, &topic(&[own]), &options(), NOW_MS) {
+        if let Ok(validated) = validate(&bytes, &topic(&[own]), &options(), NOW_MS) {
             prop_assert_eq!(batch::verify(&validated.batch), Ok(validated.header));
         }
     }
