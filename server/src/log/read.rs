@@ -86,7 +86,11 @@ impl Log {
         let Some(first) = found.filter(|frame| frame.header.base_offset < upper) else { return Ok(None) };
         let start = first.position as u32;
         let end = self.position_of(place, segment, upper)?;
-        let want = if min_one { max_bytes.max(first.header.size_in_bytes()) } else { max_bytes };
+        if !min_one && max_bytes < first.header.size_in_bytes() {
+            // a piece of a batch alone is of no use to anybody (Kafka `LogReadInfo.firstEntryIncomplete`)
+            return Ok(Some(ReadSlices::default()));
+        }
+        let want = max_bytes.max(first.header.size_in_bytes());
         let file = segment.file(disk, dir)?;
         let mut out = ReadSlices::default();
         let mut position = start;
