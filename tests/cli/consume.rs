@@ -14,7 +14,8 @@ use crate::{broker, command, tidemark, tidemark_with};
 /// Ten records, a minute apart, in the one partition of `t`.
 fn ten() -> Broker {
     let broker = broker().start();
-    let lines: String = (0..10).map(|i| format!("{{\"value\":\"v{i}\",\"timestamp\":{}}}\n", 1_000_000 + i * 60_000)).collect();
+    let lines: String =
+        (0..10).map(|i| format!("{{\"value\":\"v{i}\",\"timestamp\":{}}}\n", 1_000_000 + i * 60_000)).collect();
     tidemark_with(&broker, &["produce", "t", "--json"], &lines).fine();
     broker
 }
@@ -52,7 +53,9 @@ fn several_partitions_are_merged_by_time_and_none_is_skipped_or_repeated() {
     let broker = broker().start();
     tidemark(&broker, &["topic", "create", "t", "-p", "3"]).fine();
     for partition in 0..3 {
-        let line = |i: i64| format!("{{\"value\":\"{partition}-{i}\",\"timestamp\":{}}}\n", 1_000_000 + i * 30 + partition * 10);
+        let line = |i: i64| {
+            format!("{{\"value\":\"{partition}-{i}\",\"timestamp\":{}}}\n", 1_000_000 + i * 30 + partition * 10)
+        };
         let lines: String = (0..2000).map(line).collect();
         tidemark_with(&broker, &["produce", "t", "--json", "-p", &partition.to_string()], &lines).fine();
     }
@@ -117,6 +120,7 @@ fn a_template_says_what_is_shown() {
     let broker = ten();
     let shown = values(&broker, &["-o", r"{topic}/{partition}@{offset}\t{time}", "--max", "1"]);
     assert_eq!(shown, "t/0@0\t1970-01-01T00:16:40.000Z");
-    let counted: BTreeMap<_, _> = values(&broker, &["-o", "{value}"]).split(' ').map(|value| (value.to_owned(), ())).collect();
+    let counted: BTreeMap<_, _> =
+        values(&broker, &["-o", "{value}"]).split(' ').map(|value| (value.to_owned(), ())).collect();
     assert_eq!(counted.len(), 10);
 }

@@ -16,7 +16,8 @@ fn lines_of_every_codec_come_back_byte_for_byte() {
 #[test]
 fn keys_tombstones_headers_and_times_are_kept_in_a_copy() {
     let broker = broker().start();
-    let options = ["produce", "state", "-k", ":", "--null-value", "-", "-H", "unit=C", "--timestamp", "2026-11-23T10:00:00Z"];
+    let options =
+        ["produce", "state", "-k", ":", "--null-value", "-", "-H", "unit=C", "--timestamp", "2026-11-23T10:00:00Z"];
     tidemark_with(&broker, &options, "roof:21.5\nroof:-\n:\n").fine();
     let shown = tidemark(&broker, &["consume", "state", "--json"]).fine();
     let first: serde_json::Value = serde_json::from_str(shown.lines().next().unwrap()).unwrap();

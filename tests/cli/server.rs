@@ -5,7 +5,9 @@ use crate::{alone, broker};
 #[test]
 fn the_banner_says_what_to_try_and_a_signal_stops_it_cleanly() {
     let mut broker = broker().http().start();
-    harness::eventually("the banner", || broker.printed().contains("curl").then_some(()));
+    harness::eventually("the banner", std::time::Duration::from_secs(10), || {
+        broker.printed().contains("curl").then_some(())
+    });
     let said = broker.printed();
     for part in [" ready in ", "data in /", "tidemark produce", "--bootstrap 127.0.0.1:"] {
         assert!(said.contains(part), "{part} is missing in\n{said}");

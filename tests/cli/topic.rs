@@ -7,7 +7,10 @@ fn a_topic_lives_from_create_to_delete() {
     let broker = broker().start();
     let run = |arguments: &[&str]| tidemark(&broker, arguments);
     let made = run(&["topic", "create", "a", "b", "-p", "3", "--config", "retention.ms=5000"]).fine();
-    assert_eq!(made, "topic a created: partitions 3, replication factor 1\ntopic b created: partitions 3, replication factor 1\n");
+    assert_eq!(
+        made,
+        "topic a created: partitions 3, replication factor 1\ntopic b created: partitions 3, replication factor 1\n"
+    );
     assert!(run(&["topic", "create", "a"]).failed().contains("TOPIC_ALREADY_EXISTS"));
     assert_eq!(run(&["topic", "create", "a", "--if-not-exists"]).fine(), "topic a exists already\n");
     assert!(run(&["topic", "create", "c", "--dry-run"]).fine().contains("could be created"));
