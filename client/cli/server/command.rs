@@ -94,7 +94,8 @@ impl Server {
         let Bound { kafka, kafka_address, http } = bound::bind(&config)?;
         let stopped = signals::watch()?;
         let (inside, to_broker) = network::in_process();
-        let node = Node::start(Arc::new(RealDisk), &config, vec![kafka, inside]).await.map_err(not_started)?;
+        let node =
+            Node::start(Arc::new(RealDisk), &config, vec![kafka, inside]).await.map_err(|error| not_started(&error))?;
         let banner = Banner {
             kafka: kafka_address,
             http: http.as_ref().map(|(_, address)| *address),
@@ -112,7 +113,7 @@ impl Server {
     }
 }
 
-fn not_started(error: StartError) -> Failure {
+fn not_started(error: &StartError) -> Failure {
     Failure::new(format!("the broker did not start: {error}"))
 }
 
