@@ -102,7 +102,7 @@ fn remedy(check: &SegmentCheck, finding: &Finding, active: bool, knowledge: Know
     if finding.kind == FindingKind::Index {
         return Remedy::Index { base_offset, active };
     }
-    let drop = Remedy::Drop { base_offset, position: finding.position, offset: check.next_offset };
+    let drop = Remedy::Drop { base_offset, position: finding.position, offset: finding.offset };
     match knowledge {
         Knowledge::Journal => Remedy::Start,
         Knowledge::Checkpoint(known) if is_above(known, base_offset, finding.position) => Remedy::Start,
@@ -194,9 +194,10 @@ impl Audit {
         let sum = |count: fn(&SegmentCheck) -> u64| self.segments.iter().map(count).sum::<u64>();
         let (first, end) = (self.segments.first(), self.segments.last());
         format!(
-            "{}: {} segments, {} batches, {} records, offsets {} to {} (exclusive), {} bytes",
+            "{}: {} {}, {} batches, {} records, offsets {} to {} (exclusive), {} bytes",
             name(&self.dir),
             self.segments.len(),
+            if self.segments.len() == 1 { "segment" } else { "segments" },
             sum(|segment| segment.batches),
             sum(|segment| segment.records),
             first.map_or(0, |segment| segment.base_offset),
