@@ -12,7 +12,12 @@ use crate::{
 };
 
 fn numbered(number: usize) -> Record {
-    Record { key: None, value: Some(number.to_string().into_bytes()), headers: vec![], timestamp_ms: 1_700_000_000_000 + number as i64 }
+    Record {
+        key: None,
+        value: Some(number.to_string().into_bytes()),
+        headers: vec![],
+        timestamp_ms: 1_700_000_000_000 + number as i64,
+    }
 }
 
 /// An idempotent producer goes on through kills on the same port; nothing it was told is stored may be missing, nothing
@@ -23,7 +28,12 @@ fn acknowledged_records_survive_kills_in_order_and_once() {
     let bootstrap = broker.kafka();
     requests::create(&mut broker.connect(), "kills", 1, &[]);
     let delivered = Delivered::default();
-    let settings = [("enable.idempotence", "true"), ("acks", "all"), ("batch.num.messages", "20"), ("reconnect.backoff.max.ms", "100")];
+    let settings = [
+        ("enable.idempotence", "true"),
+        ("acks", "all"),
+        ("batch.num.messages", "20"),
+        ("reconnect.backoff.max.ms", "100"),
+    ];
     let producer = producer(bootstrap, &settings, delivered.clone());
     let acknowledged = || delivered.0.lock().unwrap().len();
     let mut sent = 0;

@@ -55,7 +55,10 @@ pub fn send(producer: &BaseProducer<Delivered>, topic: &str, number: usize, reco
     for (key, value) in &record.headers {
         headers = headers.insert(rdkafka::message::Header { key, value: value.as_deref() });
     }
-    let mut wire = BaseRecord::with_opaque_to(topic, Box::new(number)).partition(0).timestamp(record.timestamp_ms).headers(headers);
+    let mut wire = BaseRecord::with_opaque_to(topic, Box::new(number))
+        .partition(0)
+        .timestamp(record.timestamp_ms)
+        .headers(headers);
     if let Some(key) = &record.key {
         wire = wire.key(key.as_slice());
     }
@@ -75,7 +78,10 @@ pub fn send_all(bootstrap: SocketAddr, topic: &str, settings: &[(&str, &str)], r
     producer.flush(Timeout::After(PATIENCE)).expect("all delivered");
     let mut outcomes = delivered.0.lock().unwrap().clone();
     outcomes.sort_by_key(|(number, _)| *number);
-    outcomes.into_iter().map(|(number, outcome)| outcome.unwrap_or_else(|error| panic!("record {number}: {error}"))).collect()
+    outcomes
+        .into_iter()
+        .map(|(number, outcome)| outcome.unwrap_or_else(|error| panic!("record {number}: {error}")))
+        .collect()
 }
 
 /// A consumer that joins no group.
@@ -97,7 +103,10 @@ pub fn read(bootstrap: SocketAddr, topic: &str, from: Offset, count: usize) -> V
         while let Some(message) = consumer.poll(Duration::from_millis(100)) {
             let message = message.expect("a record");
             let headers = message.headers().map(|headers| {
-                headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect::<Vec<_>>()
+                headers
+                    .iter()
+                    .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
+                    .collect::<Vec<_>>()
             });
             let record = Record {
                 key: message.key().map(<[u8]>::to_vec),

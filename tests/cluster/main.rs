@@ -1,5 +1,11 @@
 //! Stories of one broker, told through librdkafka and raw requests to the real binary: one file for each.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stands outside the seams")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stands outside the seams"
+)]
 
 mod crash;
 mod librdkafka;

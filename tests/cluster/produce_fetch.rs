@@ -54,9 +54,12 @@ fn replay_starts_at_any_offset_and_any_time() {
         assert!(found.iter().map(|(offset, _)| *offset).eq(from..300), "from {from}");
         assert_eq!(found[0].1, sent[from as usize]);
     }
-    for (timestamp, expected) in
-        [(0, Offset::Offset(0)), (T0 + 77_000, Offset::Offset(77)), (T0 + 77_001, Offset::Offset(78)), (T0 + 299_000, Offset::Offset(299))]
-    {
+    for (timestamp, expected) in [
+        (0, Offset::Offset(0)),
+        (T0 + 77_000, Offset::Offset(77)),
+        (T0 + 77_001, Offset::Offset(78)),
+        (T0 + 299_000, Offset::Offset(299)),
+    ] {
         assert_eq!(offset_at(broker.kafka(), "replay", timestamp), expected, "time {timestamp}");
     }
     assert_eq!(offset_at(broker.kafka(), "replay", T0 + 299_001), Offset::End);
@@ -104,9 +107,12 @@ fn a_topic_is_made_by_its_first_record_unless_that_is_off() {
     };
     let unknown = kafka_protocol::error::ResponseError::UnknownTopicOrPartition.code();
     assert_eq!(requests::produce(&mut connection, "nobody", -1, batch).error_code, unknown);
-    let topic = kafka_protocol::messages::metadata_request::MetadataRequestTopic::default()
-        .with_name(Some(kafka_protocol::messages::TopicName(kafka_protocol::protocol::StrBytes::from_static_str("nobody"))));
-    let request = kafka_protocol::messages::MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true);
+    let topic = kafka_protocol::messages::metadata_request::MetadataRequestTopic::default().with_name(Some(
+        kafka_protocol::messages::TopicName(kafka_protocol::protocol::StrBytes::from_static_str("nobody")),
+    ));
+    let request = kafka_protocol::messages::MetadataRequest::default()
+        .with_topics(Some(vec![topic]))
+        .with_allow_auto_topic_creation(true);
     for _ in 0..2 {
         assert_eq!(connection.ask(&request, 9).topics[0].error_code, unknown);
     }

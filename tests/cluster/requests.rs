@@ -4,7 +4,8 @@ use bytes::Bytes;
 use harness::Connection;
 use kafka_protocol::{
     messages::{
-        BrokerId, CreateTopicsRequest, DeleteRecordsRequest, FetchRequest, ListOffsetsRequest, ProduceRequest, TopicName,
+        BrokerId, CreateTopicsRequest, DeleteRecordsRequest, FetchRequest, ListOffsetsRequest, ProduceRequest,
+        TopicName,
         create_topics_request::{CreatableTopic, CreatableTopicConfig},
         delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic},
         fetch_request::{FetchPartition, FetchTopic},
@@ -32,7 +33,9 @@ fn text(text: &str) -> StrBytes {
 
 /// Creates a topic.
 pub fn create(connection: &mut Connection, topic: &str, partitions: i32, configs: &[(&str, &str)]) {
-    let configs = configs.iter().map(|(key, value)| CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value))));
+    let configs = configs
+        .iter()
+        .map(|(key, value)| CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value))));
     let topic = CreatableTopic::default()
         .with_name(name(topic))
         .with_num_partitions(partitions)

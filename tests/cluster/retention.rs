@@ -19,9 +19,15 @@ fn batch(value: &str, timestamp_ms: i64) -> bytes::Bytes {
     builder.build().unwrap()
 }
 
+/// Old enough to expire, and no reason for a broker to doubt its clock.
+fn ten_minutes_ago() -> i64 {
+    std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64 - 600_000
+}
+
 fn fill(connection: &mut Connection, topic: &str, records: usize) {
     for n in 0..records {
-        let stored = requests::produce(connection, topic, 1, batch(&format!("{n} {}", "x".repeat(10_000)), 1_700_000_000_000 + n as i64));
+        let stored =
+            requests::produce(connection, topic, 1, batch(&format!("{n} {}", "x".repeat(10_000)), ten_minutes_ago()));
         assert_eq!(stored.error_code, 0);
     }
 }
@@ -51,17 +57,23 @@ fn size_and_time_retention_move_the_start() {
     let mut connection = broker.connect();
     let segment = ("segment.bytes", "1048576");
     requests::create(&mut connection, "by-size", 1, &[segment, ("retention.bytes", "1048576"), ("retention.ms", "-1")]);
-    // the records are from 2023
     requests::create(&mut connection, "by-time", 1, &[segment, ("retention.ms", "1000")]);
     requests::create(&mut connection, "kept", 1, &[segment, ("retention.ms", "-1")]);
     for topic in ["by-size", "by-time", "kept"] {
         fill(&mut connection, topic, 400);
     }
     for topic in ["by-size", "by-time"] {
-        harness::eventually("the start moves", PATIENCE, || (requests::lookup(&mut connection, topic, EARLIEST).0 > 50).then_some(()));
+        harness::eventually("the start moves", PATIENCE, || {
+            (requests::lookup(&mut connection, topic, EARLIEST).0 > 50).then_some(())
+        });
         let start = requests::lookup(&mut connection, topic, EARLIEST).0;
         assert_eq!(requests::lookup(&mut connection, topic, LATEST).0, 400);
-        assert_eq!(requests::values(&requests::fetch(&mut connection, topic, start).records.unwrap_or_default()).first().map_or(start, |(offset, _)| *offset), start);
+        assert_eq!(
+            requests::values(&requests::fetch(&mut connection, topic, start).records.unwrap_or_default())
+                .first()
+                .map_or(start, |(offset, _)| *offset),
+            start
+        );
     }
     assert_eq!(requests::lookup(&mut connection, "kept", EARLIEST).0, 0);
     let start = requests::lookup(&mut connection, "by-size", EARLIEST).0;
@@ -75,7 +87,9 @@ fn a_deleted_topic_is_gone_and_a_new_one_of_its_name_is_empty() {
     let mut connection = broker.connect();
     requests::create(&mut connection, "again", 1, &[]);
     fill(&mut connection, "again", 3);
-    let request = DeleteTopicsRequest::default().with_timeout_ms(30_000).with_topic_names(vec![TopicName(StrBytes::from_static_str("again"))]);
+    let request = DeleteTopicsRequest::default()
+        .with_timeout_ms(30_000)
+        .with_topic_names(vec![TopicName(StrBytes::from_static_str("again"))]);
     assert_eq!(connection.ask(&request, 4).responses[0].error_code, 0);
     requests::create(&mut connection, "again", 1, &[]);
     assert_eq!(requests::lookup(&mut connection, "again", LATEST).0, 0);
@@ -97,7 +111,10 @@ fn volatile_topics_forget_and_cached_ones_do_not() {
     let mut connection = broker.connect();
     assert_eq!(requests::lookup(&mut connection, "cached", LATEST).0, 20, "the page cache outlives the process");
     assert_eq!(requests::values(&requests::fetch(&mut connection, "cached", 0).records.unwrap()).len(), 20);
-    let (start, end) = (requests::lookup(&mut connection, "volatile", EARLIEST).0, requests::lookup(&mut connection, "volatile", LATEST).0);
+    let (start, end) = (
+        requests::lookup(&mut connection, "volatile", EARLIEST).0,
+        requests::lookup(&mut connection, "volatile", LATEST).0,
+    );
     assert_eq!(start, end, "a volatile topic keeps nothing");
     fill(&mut connection, "volatile", 1);
 }

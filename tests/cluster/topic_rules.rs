@@ -61,7 +61,11 @@ fn compression_type_converts_what_differs() {
         let topic = format!("to-{target}");
         requests::create(&mut connection, &topic, 1, &[("compression.type", target)]);
         for source in Compression::ALL {
-            assert_eq!(requests::produce(&mut connection, &topic, -1, batch(source, 50)).error_code, 0, "{source:?} to {target}");
+            assert_eq!(
+                requests::produce(&mut connection, &topic, -1, batch(source, 50)).error_code,
+                0,
+                "{source:?} to {target}"
+            );
         }
         let stored = requests::fetch(&mut connection, &topic, 0).records.unwrap();
         let found = requests::batches(&stored);

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use harness::Connection;
-use kafka_protocol::{
-    messages::{ApiVersionsRequest, ProduceRequest, TopicName, produce_request::{PartitionProduceData, TopicProduceData}},
+use kafka_protocol::messages::{
+    ApiVersionsRequest, ProduceRequest, TopicName,
+    produce_request::{PartitionProduceData, TopicProduceData},
 };
-use tidemark_record::{BatchBuilder, HEADER_LEN, builder::sealed, BatchHeader};
+use tidemark_record::{BatchBuilder, BatchHeader, HEADER_LEN, builder::sealed};
 
 use crate::{
     bystander::{Attacked, text},
@@ -27,7 +28,11 @@ impl Random {
 /// Every API and version that the broker says it serves.
 fn served(connection: &mut Connection) -> Vec<(i16, i16)> {
     let response = connection.ask(&ApiVersionsRequest::default(), 0);
-    response.api_keys.iter().flat_map(|api| (api.min_version..=api.max_version).map(move |version| (api.api_key, version))).collect()
+    response
+        .api_keys
+        .iter()
+        .flat_map(|api| (api.min_version..=api.max_version).map(move |version| (api.api_key, version)))
+        .collect()
 }
 
 /// Four 0x7f or 0xff bytes at each of the first places of each request: a count wherever there is one.
@@ -60,7 +65,8 @@ fn random_requests_never_harm() {
     for round in 0..3_000 {
         let (key, version) = served[random.next() as usize % served.len()];
         let length = random.next() as usize % 96;
-        let body: Vec<u8> = (0..length).map(|_| if random.next().is_multiple_of(3) { 0 } else { random.next() as u8 }).collect();
+        let body: Vec<u8> =
+            (0..length).map(|_| if random.next().is_multiple_of(3) { 0 } else { random.next() as u8 }).collect();
         let mut connection = attacked.broker.connect();
         let _ = connection.send(&request(key, version, &body));
         connection.finish_sending();

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use harness::Connection;
 use kafka_protocol::{
-    error::ResponseError::{self, CorruptMessage, InvalidConfig, InvalidPartitions, InvalidProducerEpoch, InvalidRecord},
+    error::ResponseError::{
+        self, CorruptMessage, InvalidConfig, InvalidPartitions, InvalidProducerEpoch, InvalidRecord,
+    },
     messages::{
         BrokerId, CreateTopicsRequest, FetchRequest, ProduceRequest, TopicName,
         create_topics_request::{CreatableTopic, CreatableTopicConfig},
@@ -63,7 +65,8 @@ fn produce(connection: &mut Connection, topic: &str, acks: i16, timeout_ms: i32,
 #[test]
 fn batches_are_refused_with_the_right_code() {
     let three = batch(3);
-    let count = |count: i32, last_delta: i32| changed(&three, &[(57, &count.to_be_bytes()), (23, &last_delta.to_be_bytes())]);
+    let count =
+        |count: i32, last_delta: i32| changed(&three, &[(57, &count.to_be_bytes()), (23, &last_delta.to_be_bytes())]);
     let attributes = |attributes: i16| changed(&three, &[(21, &attributes.to_be_bytes())]);
     let time = |time: i64| {
         let mut builder = BatchBuilder::new();
@@ -85,7 +88,12 @@ fn batches_are_refused_with_the_right_code() {
         ("K13 last delta", "plain", count(3, 7), InvalidRecord),
         ("K13 a first delta of 1", "plain", changed(&three, &[(64, &[2])]), InvalidRecord),
         ("K14 control", "plain", attributes(0x20), InvalidRecord),
-        ("K14 sequence below 0", "plain", changed(&three, &[(43, &9_i64.to_be_bytes()), (51, &0_i16.to_be_bytes())]), InvalidRecord),
+        (
+            "K14 sequence below 0",
+            "plain",
+            changed(&three, &[(43, &9_i64.to_be_bytes()), (51, &0_i16.to_be_bytes())]),
+            InvalidRecord,
+        ),
         ("K15 two batches", "plain", [three.as_ref(), &three].concat().into(), InvalidRecord),
         ("K16 above max.message.bytes", "small", batch(30), ResponseError::MessageTooLarge),
         ("K17 i64::MAX", "plain", time(i64::MAX), ResponseError::InvalidTimestamp),
@@ -138,7 +146,9 @@ fn sequences_and_acks() {
 fn topics_that_may_not_be() {
     let mut attacked = Attacked::start(&[]);
     let mut connection = attacked.broker.connect();
-    let plain = |name: &str| CreatableTopic::default().with_name(TopicName(text(name))).with_num_partitions(1).with_replication_factor(1);
+    let plain = |name: &str| {
+        CreatableTopic::default().with_name(TopicName(text(name))).with_num_partitions(1).with_replication_factor(1)
+    };
     let unknown_config = {
         let mut topic = plain("configured");
         topic.configs.push(CreatableTopicConfig::default().with_name(text("no.such.key")).with_value(Some(text("1"))));
@@ -154,14 +164,24 @@ fn topics_that_may_not_be() {
         ("K20 250 letters", plain(&"x".repeat(250)), bad_name),
         ("K20 30,000 letters", plain(&"x".repeat(30_000)), bad_name),
         ("K20 a line feed", plain("a\nb"), bad_name),
-        ("K21 a million partitions", plain("huge").with_num_partitions(1_000_000), InvalidPartitions),
-        ("K21 i32::MAX partitions", plain("huge").with_num_partitions(i32::MAX), InvalidPartitions),
-        ("K21 two replicas on one broker", plain("two").with_replication_factor(2), ResponseError::InvalidReplicationFactor),
-        ("K21 i16::MAX replicas", plain("two").with_replication_factor(i16::MAX), ResponseError::InvalidReplicationFactor),
+        ("K21 a million partitions", plain("huge").with_num_partitions(1_000_000), ResponseError::PolicyViolation),
+        ("K21 i32::MAX partitions", plain("huge").with_num_partitions(i32::MAX), ResponseError::PolicyViolation),
+        ("K21 no partitions", plain("none").with_num_partitions(0), InvalidPartitions),
+        (
+            "K21 two replicas on one broker",
+            plain("two").with_replication_factor(2),
+            ResponseError::InvalidReplicationFactor,
+        ),
+        (
+            "K21 i16::MAX replicas",
+            plain("two").with_replication_factor(i16::MAX),
+            ResponseError::InvalidReplicationFactor,
+        ),
         ("K21 an unknown config", unknown_config, InvalidConfig),
     ];
     for (case, topic, expected) in rows {
-        let response = connection.ask(&CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(5000), 5);
+        let response =
+            connection.ask(&CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(5000), 5);
         let code = response.topics[0].error_code;
         assert_eq!(code, expected.code(), "{case}: {:?}", ResponseError::try_from_code(code));
         attacked.is_unharmed_by(case);
@@ -204,7 +224,11 @@ fn fetches_out_of_bounds() {
     }
     let many = (0..100_000).map(|index| from(index, 0)).collect();
     let answer = connection.ask(&fetch("plain", many), 11);
-    assert_eq!(answer.responses.iter().map(|topic| topic.partitions.len()).sum::<usize>(), 100_000, "K22 10^5 partitions");
+    assert_eq!(
+        answer.responses.iter().map(|topic| topic.partitions.len()).sum::<usize>(),
+        100_000,
+        "K22 10^5 partitions"
+    );
     attacked.is_unharmed_by("K22");
     let epoch = |epoch: i32| fetch("plain", vec![from(0, 0).with_current_leader_epoch(epoch)]);
     let code = connection.ask(&epoch(i32::MAX), 11).responses[0].partitions[0].error_code;
@@ -214,7 +238,11 @@ fn fetches_out_of_bounds() {
     let session = connection.ask(&fetch("plain", vec![from(0, 0)]).with_session_epoch(0), 11).session_id;
     if session != 0 {
         let stale = fetch("plain", vec![]).with_session_id(session).with_session_epoch(9);
-        assert_eq!(connection.ask(&stale, 11).error_code, ResponseError::InvalidFetchSessionEpoch.code(), "K23 session epoch");
+        assert_eq!(
+            connection.ask(&stale, 11).error_code,
+            ResponseError::InvalidFetchSessionEpoch.code(),
+            "K23 session epoch"
+        );
     }
     attacked.is_unharmed_by("K23");
 }

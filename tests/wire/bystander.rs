@@ -2,7 +2,10 @@
 
 use harness::{Broker, BrokerOptions, Connection};
 use kafka_protocol::{
-    messages::{CreateTopicsRequest, MetadataRequest, TopicName, create_topics_request::{CreatableTopic, CreatableTopicConfig}},
+    messages::{
+        CreateTopicsRequest, MetadataRequest, TopicName,
+        create_topics_request::{CreatableTopic, CreatableTopicConfig},
+    },
     protocol::StrBytes,
 };
 
@@ -22,16 +25,19 @@ impl Attacked {
         let options = BrokerOptions::new(env!("CARGO_BIN_EXE_tidemark"));
         let broker = settings.iter().fold(options, |options, (key, value)| options.set(key, value)).start();
         let mut bystander = broker.connect();
-        for (topic, key, value) in
-            [("plain", "retention.ms", "-1"), ("compacted", "cleanup.policy", "compact"), ("small", "max.message.bytes", "300")]
-        {
+        for (topic, key, value) in [
+            ("plain", "retention.ms", "-1"),
+            ("compacted", "cleanup.policy", "compact"),
+            ("small", "max.message.bytes", "300"),
+        ] {
             let config = CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value)));
             let topic = CreatableTopic::default()
                 .with_name(TopicName(text(topic)))
                 .with_num_partitions(1)
                 .with_replication_factor(1)
                 .with_configs(vec![config]);
-            let response = bystander.ask(&CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000), 7);
+            let response =
+                bystander.ask(&CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000), 7);
             assert_eq!(response.topics[0].error_code, 0);
         }
         let resident_before = broker.resident_bytes();

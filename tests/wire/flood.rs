@@ -24,7 +24,9 @@ fn closes(mut stream: TcpStream, trickle: bool) -> bool {
         }
         match stream.read(&mut sink) {
             Ok(0) => return true,
-            Err(error) if !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => return true,
+            Err(error) if !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+                return true;
+            }
             _ => {}
         }
     }
@@ -80,14 +82,16 @@ fn pipelined_requests_are_answered_in_order() {
     let mut reader = stream.try_clone().unwrap();
     let writer = std::thread::spawn(move || {
         for correlation_id in 0..count {
-            let body = harness::encode_request(&MetadataRequest::default().with_topics(Some(vec![])), 4, correlation_id);
+            let body =
+                harness::encode_request(&MetadataRequest::default().with_topics(Some(vec![])), 4, correlation_id);
             stream.write_all(&harness::frame(&body)).unwrap();
         }
     });
     for expected in 0..count {
         let mut head = [0; 8];
         reader.read_exact(&mut head).unwrap();
-        let (length, correlation_id) = (u32::from_be_bytes(head[..4].try_into().unwrap()), i32::from_be_bytes(head[4..].try_into().unwrap()));
+        let (length, correlation_id) =
+            (u32::from_be_bytes(head[..4].try_into().unwrap()), i32::from_be_bytes(head[4..].try_into().unwrap()));
         assert_eq!(correlation_id, expected);
         reader.read_exact(&mut vec![0; length as usize - 4]).unwrap();
     }

@@ -69,7 +69,8 @@ fn what_is_no_request_closes_its_connection() {
         let mut connection = attacked.broker.connect();
         // the broker may close before the last byte is sent
         let _ = connection.send(&bytes);
-        let answer = connection.read_frame().unwrap_or_else(|error| panic!("{case}: neither closed nor answered: {error}"));
+        let answer =
+            connection.read_frame().unwrap_or_else(|error| panic!("{case}: neither closed nor answered: {error}"));
         assert!(answer.is_none(), "{case}: answered {answer:?}");
         attacked.is_unharmed_by(case);
     }
