@@ -4,7 +4,8 @@ use std::{path::Path, time::Duration};
 
 use harness::Broker;
 use tidemark_client::{
-    Client, ClientConfig, ProduceError, Producer, ProducerConfig, ProducerRecord, ReadError, Reader, ReaderConfig, Start,
+    Client, ClientConfig, ProduceError, Producer, ProducerConfig, ProducerRecord, ReadError, Reader, ReaderConfig,
+    Start,
 };
 
 /// The topic of these stories; one partition, made by its first record.
