@@ -69,7 +69,7 @@ pub(crate) async fn replay(
         let asked = Instant::now();
         let wait = deadline.saturating_duration_since(asked);
         let Some(fetched) = question.fetch(&bridge, offset, wait).await? else {
-            return Ok(question.nothing(&bridge, offset).await?);
+            return question.nothing(&bridge, offset).await;
         };
         let page = Page::render(&question, &fetched)?;
         if page.records > 0 {
@@ -186,10 +186,9 @@ impl Question {
         headers.insert(LOG_START_OFFSET, HeaderValue::from(fetched.log_start_offset));
         headers.insert(UP_TO_DATE, HeaderValue::from_static(if page.next_offset >= end { "true" } else { "false" }));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(seconds) = self.preferred_wait_s {
-            if let Ok(value) = HeaderValue::try_from(format!("wait={seconds}")) {
-                headers.insert(PREFERENCE_APPLIED, value);
-            }
+        let applied = self.preferred_wait_s.map(|seconds| HeaderValue::try_from(format!("wait={seconds}")));
+        if let Some(Ok(applied)) = applied {
+            headers.insert(PREFERENCE_APPLIED, applied);
         }
         if status == StatusCode::NO_CONTENT {
             headers.remove(CONTENT_TYPE);

@@ -6,13 +6,14 @@ use clap::Args;
 use tidemark_server::{
     config::Config,
     node::{Node, RunError, StartError},
-    os::disk::RealDisk,
+    os::{disk::RealDisk, network},
 };
 use tokio::time::Instant;
 
 use super::{
     banner::Banner,
     bound::{self, Bound},
+    http,
     settings::{self, key_value},
     signals,
 };
@@ -91,8 +92,9 @@ impl Server {
             tracing::warn!(key, "setting is known neither to Kafka nor to this broker; it does nothing");
         }
         let Bound { kafka, kafka_address, http } = bound::bind(&config)?;
-        let mut stopped = signals::watch()?;
-        let node = Node::start(Arc::new(RealDisk), &config, vec![kafka]).await.map_err(not_started)?;
+        let stopped = signals::watch()?;
+        let (inside, to_broker) = network::in_process();
+        let node = Node::start(Arc::new(RealDisk), &config, vec![kafka, inside]).await.map_err(not_started)?;
         let banner = Banner {
             kafka: kafka_address,
             http: http.as_ref().map(|(_, address)| *address),
@@ -104,10 +106,9 @@ impl Server {
         let mut out = std::io::stdout().lock();
         let _ = write!(out, "{banner}").and_then(|()| out.flush());
         drop(out);
-        let shutdown = async move {
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        };
-        node.run(shutdown).await.map_err(ended)
+        let http = http.map(|(listener, _)| listener);
+        let http = http::run(http, to_broker, Arc::new(node.metrics_page()), stopped);
+        node.run(http).await.map_err(ended)
     }
 }
 
