@@ -37,7 +37,8 @@ struct Wanted {
 
 impl Log {
     /// Reads from `offset` up to `upper_offset` (exclusive: the high watermark, or the last stable offset), at most `max_bytes`; with
-    /// `min_one` the first batch comes whole even if it is larger. One call stays within one segment, as Kafka's does.
+    /// `min_one` the first batch comes whole even if it is larger. Goes on
+    /// from segment to segment.
     ///
     /// # Errors
     /// An offset that does not exist, or damage at it.

@@ -1,11 +1,7 @@
 //! Taking a log as it lies on the disk, after an operator has accepted that its damaged end is lost. For the repair tool,
 //! on a directory that serves nobody. Not here: what was cut off, and who may decide that.
 
-use super::{
-    error::StorageError,
-    solo::State,
-    storage::Storage,
-};
+use super::{error::StorageError, solo::State, storage::Storage};
 use crate::log::{Log, LogConfig, LogIdentity};
 
 impl Storage {
