@@ -34,13 +34,7 @@ fn run(options: &Options) -> Result<(), Failure> {
     })
 }
 
-fn measure(
-    options: &Options,
-    kind: Kind,
-    name: &str,
-    partitions: i32,
-    series: &mut Series,
-) -> Result<(), Failure> {
+fn measure(options: &Options, kind: Kind, name: &str, partitions: i32, series: &mut Series) -> Result<(), Failure> {
     let server = Server::start(kind, options)?;
     if partitions > 0 {
         Topics::of(&server)?.create("many", partitions, Durability::Synced, &[])?;

@@ -51,7 +51,8 @@ fn measure(options: &Options, series: &mut Series) -> Result<(), Failure> {
     thread::sleep(Duration::from_secs(options.seconds.min(5)));
     let used = meter.used()?;
     let more_mb = rig::status_mb(server.pid(), "VmRSS")? - empty_mb;
-    let mut add = |name, digits, value| series.add(NAME, None, Kind::Tidemark, Unit { name, digits, ratio: false }, value);
+    let mut add =
+        |name, digits, value| series.add(NAME, None, Kind::Tidemark, Unit { name, digits, ratio: false }, value);
     add("created in ms", 0, created_ms);
     add("restarted in ms", 1, restarted_ms);
     add("empty RSS MB", 1, empty_mb);

@@ -13,7 +13,8 @@ use tokio::{
 use super::{
     store::{Found, Store},
     wire::{
-        API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, FETCH, LIST_OFFSETS, METADATA, PRODUCE, Reader, Writer, api_versions,
+        API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, FETCH, LIST_OFFSETS, METADATA, PRODUCE, Reader, Writer,
+        api_versions,
     },
 };
 
@@ -397,8 +398,7 @@ fn names_without_error(correlation_id: i32, names: &[String]) -> Vec<u8> {
 async fn send(stream: &TcpStream, mut bytes: &[u8], more: bool) -> io::Result<()> {
     let flags = if more { SendFlags::MORE | SendFlags::NOSIGNAL } else { SendFlags::NOSIGNAL };
     while !bytes.is_empty() {
-        let sent =
-            stream.async_io(Interest::WRITABLE, || Ok(rustix::net::send(&*stream, bytes, flags)?)).await?;
+        let sent = stream.async_io(Interest::WRITABLE, || Ok(rustix::net::send(&*stream, bytes, flags)?)).await?;
         bytes = &bytes[sent..];
     }
     Ok(())

@@ -122,7 +122,11 @@ pub fn api_versions(correlation_id: i32, version: i16) -> Vec<u8> {
     let known = version <= 3;
     out.i16(if known { 0 } else { UNSUPPORTED_VERSION });
     let flexible = version == 3;
-    if flexible { out.i8(VERSIONS.len() as i8 + 1) } else { out.i32(VERSIONS.len() as i32) }
+    if flexible {
+        out.i8(VERSIONS.len() as i8 + 1)
+    } else {
+        out.i32(VERSIONS.len() as i32)
+    }
     for (key, first, last) in VERSIONS {
         out.i16(key);
         out.i16(first);

@@ -24,11 +24,7 @@ pub fn description() -> String {
     let cores = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
     let memory_gb = meminfo_kib("MemTotal:").unwrap_or(0) as f64 * 1024.0 / 1e9;
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!(
-        "{cores} cores{model}, {memory_gb:.0} GB, Linux {}, load {}",
-        kernel.trim(),
-        load_average().trim()
-    )
+    format!("{cores} cores{model}, {memory_gb:.0} GB, Linux {}, load {}", kernel.trim(), load_average().trim())
 }
 
 /// The three load averages.
@@ -98,4 +94,3 @@ impl Drop for Cleanup {
         }
     }
 }
-

@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{consume::Consume, failure::Failure, log::LogCommand, produce::Produce, server::Server, topic::TopicCommand};
+use crate::{
+    consume::Consume, failure::Failure, log::LogCommand, produce::Produce, server::Server, topic::TopicCommand,
+};
 
 const EXAMPLES: &str = "\
 First steps, in two terminals:

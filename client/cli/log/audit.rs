@@ -147,12 +147,14 @@ impl Audit {
 
     /// All segments are of one topic and partition, the one that the directory says.
     fn identity(&mut self, named: Option<uuid::Uuid>) {
-        let headers: Vec<_> = self.segments.iter().filter_map(|segment| Some((segment.base_offset, segment.header?))).collect();
+        let headers: Vec<_> =
+            self.segments.iter().filter_map(|segment| Some((segment.base_offset, segment.header?))).collect();
         let partition = name(&self.dir).rsplit_once('-').and_then(|(_, number)| number.parse::<i32>().ok());
         let topic = named.or_else(|| headers.first().map(|(_, header)| header.topic_id));
         for (base_offset, header) in headers {
             if Some(header.topic_id) != topic {
-                let text = format!("{base_offset:020}.log belongs to topic {}, the directory to another", header.topic_id);
+                let text =
+                    format!("{base_offset:020}.log belongs to topic {}, the directory to another", header.topic_id);
                 self.remark(text, Remedy::None);
             }
             if partition.is_some_and(|partition| partition != header.partition) {
@@ -172,7 +174,9 @@ impl Audit {
             return;
         }
         let text = match segment {
-            Some(_) => format!("{base_offset:020}.log has {bytes} bytes of the {} that were synced", known.end.position),
+            Some(_) => {
+                format!("{base_offset:020}.log has {bytes} bytes of the {} that were synced", known.end.position)
+            }
             None => format!("{base_offset:020}.log is missing, and {} bytes of it were synced", known.end.position),
         };
         let last = self.segments.last();

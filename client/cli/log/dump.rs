@@ -66,7 +66,13 @@ impl Dump {
     }
 
     /// True if all of it is good.
-    fn segment(&self, out: &mut impl Write, dir: &Path, base_offset: i64, mut scan: FrameScan) -> Result<bool, Failure> {
+    fn segment(
+        &self,
+        out: &mut impl Write,
+        dir: &Path,
+        base_offset: i64,
+        mut scan: FrameScan,
+    ) -> Result<bool, Failure> {
         let segment = format!("{}/{base_offset:020}.log", name(dir));
         if !self.json {
             writeln!(out, "{segment}  {} bytes", scan.size())?;
@@ -87,7 +93,11 @@ impl Dump {
                     page.print(out)?;
                     let to = to.map_or_else(|| "the end".to_owned(), |to| to.to_string());
                     if self.json {
-                        writeln!(out, "{}", json!({ "segment": segment, "position": from, "kind": "bad", "to": to, "cause": cause.to_string() }))?;
+                        writeln!(
+                            out,
+                            "{}",
+                            json!({ "segment": segment, "position": from, "kind": "bad", "to": to, "cause": cause.to_string() })
+                        )?;
                     } else {
                         writeln!(out, "  BAD from position {from} to {to}: {cause}")?;
                     }

@@ -66,7 +66,8 @@ impl Place {
     pub(super) fn node_id(&self) -> Result<i32, Failure> {
         let path = self.data_dir.as_deref().unwrap_or(Path::new("")).join(META);
         let wrong = |cause: String| {
-            Failure::new(format!("{}: {cause}", path.display())).next("restore the file from a copy; the logs beside it are untouched")
+            Failure::new(format!("{}: {cause}", path.display()))
+                .next("restore the file from a copy; the logs beside it are untouched")
         };
         let file = self.disk.open(&path, OpenMode::Read).map_err(|cause| wrong(cause.to_string()))?;
         let mut bytes = vec![0; file.size().map_or(0, |size| size.min(64 * 1024)) as usize];

@@ -46,12 +46,17 @@ impl Repair {
     pub(super) fn run(self) -> Result<(), Failure> {
         let place = Place::open(&self.dir)?;
         if let Some(data_dir) = place.data_dir.as_ref().filter(|_| !place.whole) {
-            return Err(Failure::new(format!("{} is part of a data directory, whose journal knows more than the segments", self.dir.display()))
-                .next(format!("tidemark log repair {}", data_dir.display())));
+            return Err(Failure::new(format!(
+                "{} is part of a data directory, whose journal knows more than the segments",
+                self.dir.display()
+            ))
+            .next(format!("tidemark log repair {}", data_dir.display())));
         }
         let journal = read_journal(&place);
         if let Some(Err(cause)) = &journal {
-            return Err(Failure::new(cause).next("a journal cannot be mended; copy the partitions out and repair each alone"));
+            return Err(
+                Failure::new(cause).next("a journal cannot be mended; copy the partitions out and repair each alone")
+            );
         }
         let mut audits = Vec::new();
         for dir in &place.partitions {
@@ -134,7 +139,8 @@ impl Repair {
                 recover(disk, data_dir, node_id, &shortened)?;
             }
             None => {
-                for audit in audits.iter().filter(|audit| !audit.remarks.iter().any(|remark| self.stays(remark.remedy))) {
+                for audit in audits.iter().filter(|audit| !audit.remarks.iter().any(|remark| self.stays(remark.remedy)))
+                {
                     reopen(&place, audit)?;
                 }
             }
@@ -201,7 +207,9 @@ fn recover(
 /// Makes the derived files of a log that lies alone anew.
 fn reopen(place: &Place, audit: &Audit) -> Result<(), Failure> {
     let header = audit.segments.iter().find_map(|segment| segment.header);
-    let Some(header) = header else { return Err(Failure::new(format!("{}: no segment has a whole header", audit.dir.display()))) };
+    let Some(header) = header else {
+        return Err(Failure::new(format!("{}: no segment has a whole header", audit.dir.display())));
+    };
     let identity = LogIdentity { topic_id: header.topic_id, partition: header.partition };
     let opened = Log::open(place.disk.clone(), &audit.dir, identity, LogConfig::default(), None, false);
     let (mut log, report) = opened.map_err(Failure::new)?;

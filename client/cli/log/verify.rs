@@ -38,9 +38,17 @@ impl Verify {
                 let replicas = recovery.checkpoint().map_or(0, |known| known.replicas.len());
                 good &= recovery.damage().is_empty();
                 let verdict = if good { "ok" } else { "BAD" };
-                writeln!(out, "journal: {verdict}, ends at position {}, checkpoint of {replicas} logs", recovery.end().0)?;
+                writeln!(
+                    out,
+                    "journal: {verdict}, ends at position {}, checkpoint of {replicas} logs",
+                    recovery.end().0
+                )?;
                 for damage in recovery.damage() {
-                    writeln!(out, "  BAD positions {} to {} were synced and cannot be read", damage.from.0, damage.to.0)?;
+                    writeln!(
+                        out,
+                        "  BAD positions {} to {} were synced and cannot be read",
+                        damage.from.0, damage.to.0
+                    )?;
                 }
             }
             Some(Err(cause)) => {
