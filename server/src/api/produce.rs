@@ -241,6 +241,7 @@ impl Failure {
             // Kafka tells the log start only where the log itself refused
             AppendError::CorruptMessage(_)
             | AppendError::MessageTooLarge { .. }
+            | AppendError::UnsupportedCompression(_)
             | AppendError::NotLeader
             | AppendError::Storage(_) => Self { error, message, records: Vec::new(), log_start_offset: -1 },
             AppendError::InvalidRecord(errors) | AppendError::InvalidTimestamp(errors) => {
