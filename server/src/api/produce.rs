@@ -16,7 +16,7 @@ use kafka_protocol::{
     protocol::StrBytes,
 };
 use tidemark_client::wire::shape::{Kind, Shape, field};
-use tidemark_record::BatchHeader;
+use tidemark_record::{BatchHeader, batch::BatchError};
 use tokio::time::Instant;
 
 use super::{
@@ -195,8 +195,10 @@ impl Work<'_> {
         if !admin && topic.is_some_and(|topic| is_internal(&topic.name)) {
             return Err(ResponseError::InvalidTopicException.into());
         }
+        let records = data.records.unwrap_or_default();
+        check_one_batch(&records)?;
         partition
-            .append(&data.records.unwrap_or_default(), options)
+            .append(&records, options)
             .map_err(|error| Failure::of_append(error, partition.log_start_offset()))
     }
 
@@ -217,6 +219,17 @@ impl Work<'_> {
             answer.current_leader = LeaderIdAndEpoch::default().with_leader_id(id).with_leader_epoch(epoch);
         }
         answer
+    }
+}
+
+/// As Kafka's `ProduceRequest.validateRecords`: exactly one batch, of magic 2. What it refuses never reaches a log.
+fn check_one_batch(records: &[u8]) -> Result<(), ResponseError> {
+    match BatchHeader::parse(records) {
+        Ok(header) if header.size_in_bytes() == records.len() => Ok(()),
+        // a magic to come is not a record format at all
+        Err(BatchError::Magic(magic)) if !(0..=2).contains(&magic) => Err(ResponseError::CorruptMessage),
+        Err(BatchError::Length(_)) => Err(ResponseError::CorruptMessage),
+        Ok(_) | Err(_) => Err(ResponseError::InvalidRecord),
     }
 }
 
