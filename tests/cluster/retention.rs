@@ -27,7 +27,7 @@ fn ten_minutes_ago() -> i64 {
 fn fill(connection: &mut Connection, topic: &str, records: usize) {
     for n in 0..records {
         let stored =
-            requests::produce(connection, topic, 1, batch(&format!("{n} {}", "x".repeat(10_000)), ten_minutes_ago()));
+            requests::produce(connection, topic, -1, batch(&format!("{n} {}", "x".repeat(10_000)), ten_minutes_ago()));
         assert_eq!(stored.error_code, 0);
     }
 }

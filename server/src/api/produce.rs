@@ -197,9 +197,7 @@ impl Work<'_> {
         }
         let records = data.records.unwrap_or_default();
         check_one_batch(&records)?;
-        partition
-            .append(&records, options)
-            .map_err(|error| Failure::of_append(error, partition.log_start_offset()))
+        partition.append(&records, options).map_err(|error| Failure::of_append(error, partition.log_start_offset()))
     }
 
     /// What this version can tell about a failure.
@@ -222,10 +220,15 @@ impl Work<'_> {
     }
 }
 
-/// As Kafka's `ProduceRequest.validateRecords`: exactly one batch, of magic 2. What it refuses never reaches a log.
+/// As Kafka's `ProduceRequest.validateRecords`: exactly one batch, of magic 2. What it refuses never reaches a log. Bytes
+/// behind it that are no whole batch are not looked at.
 fn check_one_batch(records: &[u8]) -> Result<(), ResponseError> {
     match BatchHeader::parse(records) {
-        Ok(header) if header.size_in_bytes() == records.len() => Ok(()),
+        Ok(header) if header.size_in_bytes() <= records.len() => {
+            let another = BatchHeader::parse(&records[header.size_in_bytes()..]);
+            let whole = another.is_ok_and(|next| header.size_in_bytes() + next.size_in_bytes() <= records.len());
+            if whole { Err(ResponseError::InvalidRecord) } else { Ok(()) }
+        }
         // a magic to come is not a record format at all
         Err(BatchError::Magic(magic)) if !(0..=2).contains(&magic) => Err(ResponseError::CorruptMessage),
         Err(BatchError::Length(_)) => Err(ResponseError::CorruptMessage),
