@@ -98,7 +98,7 @@ impl Server {
         let banner = Banner {
             kafka: kafka_address,
             http: http.as_ref().map(|(_, address)| *address),
-            data: config.storage.dir.clone(),
+            data: std::path::absolute(&config.storage.dir).unwrap_or_else(|_| config.storage.dir.clone()),
             node_id: config.storage.node_id,
             took: begun.elapsed(),
         };
