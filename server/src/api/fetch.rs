@@ -197,7 +197,9 @@ impl Fetch {
             Err(error) => return session_error(error, version),
         };
         let included = read.answers.iter().zip(settled.include);
-        let partitions: Vec<_> = included.filter_map(|(answer, include)| include.then_some(answer)).collect();
+        let mut partitions: Vec<_> = included.filter_map(|(answer, include)| include.then_some(answer)).collect();
+        // what the metadata does not know comes last, as from Kafka
+        partitions.sort_by_key(|answer| answer.error.is_some() && answer.aborted.is_some());
         let endpoints = endpoints(&self.context, &partitions);
         let session_id = settled.session_id;
         Envelope { error: None, session_id, partitions: &partitions, endpoints: &endpoints }.encode(version)

@@ -16,7 +16,7 @@ use kafka_protocol::{
     protocol::StrBytes,
 };
 use tidemark_client::wire::shape::{Kind, Shape, field};
-use tidemark_record::BatchHeader;
+use tidemark_record::{BatchHeader, batch::BatchError};
 use tokio::time::Instant;
 
 use super::{
@@ -195,9 +195,9 @@ impl Work<'_> {
         if !admin && topic.is_some_and(|topic| is_internal(&topic.name)) {
             return Err(ResponseError::InvalidTopicException.into());
         }
-        partition
-            .append(&data.records.unwrap_or_default(), options)
-            .map_err(|error| Failure::of_append(error, partition.log_start_offset()))
+        let records = data.records.unwrap_or_default();
+        check_one_batch(&records)?;
+        partition.append(&records, options).map_err(|error| Failure::of_append(error, partition.log_start_offset()))
     }
 
     /// What this version can tell about a failure.
@@ -217,6 +217,22 @@ impl Work<'_> {
             answer.current_leader = LeaderIdAndEpoch::default().with_leader_id(id).with_leader_epoch(epoch);
         }
         answer
+    }
+}
+
+/// As Kafka's `ProduceRequest.validateRecords`: exactly one batch, of magic 2. What it refuses never reaches a log. Bytes
+/// behind it that are no whole batch are not looked at.
+fn check_one_batch(records: &[u8]) -> Result<(), ResponseError> {
+    match BatchHeader::parse(records) {
+        Ok(header) if header.size_in_bytes() <= records.len() => {
+            let another = BatchHeader::parse(&records[header.size_in_bytes()..]);
+            let whole = another.is_ok_and(|next| header.size_in_bytes() + next.size_in_bytes() <= records.len());
+            if whole { Err(ResponseError::InvalidRecord) } else { Ok(()) }
+        }
+        // a magic to come is not a record format at all
+        Err(BatchError::Magic(magic)) if !(0..=2).contains(&magic) => Err(ResponseError::CorruptMessage),
+        Err(BatchError::Length(_)) => Err(ResponseError::CorruptMessage),
+        Ok(_) | Err(_) => Err(ResponseError::InvalidRecord),
     }
 }
 
@@ -241,6 +257,7 @@ impl Failure {
             // Kafka tells the log start only where the log itself refused
             AppendError::CorruptMessage(_)
             | AppendError::MessageTooLarge { .. }
+            | AppendError::UnsupportedCompression(_)
             | AppendError::NotLeader
             | AppendError::Storage(_) => Self { error, message, records: Vec::new(), log_start_offset: -1 },
             AppendError::InvalidRecord(errors) | AppendError::InvalidTimestamp(errors) => {

@@ -102,6 +102,10 @@ async fn limits_hold_except_for_the_first_batch() {
     assert_eq!(partitions(&answer).iter().map(|data| len(data)).collect::<Vec<_>>(), [0, one, 0]);
     let answer = client.ask(11, request(twice).with_max_bytes(2 * one as i32)).await;
     assert_eq!(partitions(&answer).iter().map(|data| len(data)).collect::<Vec<_>>(), [0, one, one]);
+    // the first may be too large, another's is not cut to a useless piece
+    let cut = vec![from("t", vec![small(1), small(one as i32 - 1), small(one as i32)])];
+    let answer = client.ask(11, request(cut)).await;
+    assert_eq!(partitions(&answer).iter().map(|data| len(data)).collect::<Vec<_>>(), [one, 0, one]);
     // as Kafka answers a negative limit
     for (of_partition, of_request) in [(-1, MIB), (MIB, -1), (i32::MIN, i32::MIN)] {
         let request = request(vec![from("t", vec![small(of_partition)])]).with_max_bytes(of_request);
@@ -132,6 +136,9 @@ async fn errors_have_kafkas_numbers_and_no_offsets() {
         assert_eq!((data.high_watermark, data.last_stable_offset, data.log_start_offset), (-1, -1, -1));
         assert_eq!((&data.aborted_transactions, len(data)), (&aborted, 0));
     }
+    let mixed = vec![from("none", vec![partition(0, 0)]), from("t", vec![partition(0, 0)])];
+    let answer = client.ask(11, request(mixed)).await;
+    assert_eq!(answer.responses.iter().map(|topic| topic.topic.as_str()).collect::<Vec<_>>(), ["t", "none"]);
     // any other negative epoch is no claim
     let unclaimed = partition(0, 0).with_current_leader_epoch(-7);
     assert_eq!(only(&client.ask(11, request(vec![from("t", vec![unclaimed])])).await).error_code, 0);
@@ -181,6 +188,26 @@ async fn a_log_that_parted_is_told_where() {
     let older = ask(0, 0).await;
     assert_eq!((only(&older).error_code, only(&older).diverging_epoch.epoch), (0, -1));
     assert_eq!(only(&ask(1, 0).await).diverging_epoch.end_offset, 0);
+}
+
+#[tokio::test]
+async fn a_read_goes_on_into_the_next_segments() {
+    let client = Client::new(ApiConfig::default()).await;
+    create(&client, "t", &[("segment.bytes", "1048576")]).await;
+    let mut large = tidemark_record::BatchBuilder::new();
+    large.append_plain(1_000_000, None, Some(&[7; 400_000]));
+    let large = large.build().unwrap();
+    for _ in 0..7 {
+        produce(&client, "t", large.clone()).await;
+    }
+    let one = large.len();
+    for first in 0..7 {
+        for most in [3, 100] {
+            let asked = partition(0, first).with_partition_max_bytes((most * one) as i32);
+            let answer = client.ask(4, request(vec![from("t", vec![asked])]).with_max_bytes(i32::MAX)).await;
+            assert_eq!(len(only(&answer)), (7 - first as usize).min(most) * one, "from {first}");
+        }
+    }
 }
 
 /// A long poll, and how long it may take at most in a test.

@@ -68,6 +68,7 @@ fn flipped(batch: &Bytes, place: usize, bit: u8) -> Bytes {
 }
 
 /// The error's number and the records it names.
+#[allow(clippy::needless_pass_by_value, reason = "cases are made where they are judged")]
 fn refusal(batch: Bytes, settings: &PartitionSettings, options: &AppendOptions) -> (i16, Vec<i32>) {
     let named = |errors: RecordErrors| errors.errors.into_iter().map(|(index, _)| index).collect();
     match validate(&batch, settings, options, NOW_MS) {
@@ -82,6 +83,7 @@ fn refusal(batch: Bytes, settings: &PartitionSettings, options: &AppendOptions) 
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "cases are made where they are judged")]
 fn ok(batch: Bytes, settings: &PartitionSettings) -> Validated {
     validate(&batch, settings, &options(), NOW_MS).unwrap()
 }
