@@ -85,3 +85,27 @@ fn too_much_is_refused_without_being_held() {
     assert_eq!(bystander.get("/healthy").status, 200);
     assert_eq!(bystander.post("t", &[], b"x").status, 201);
 }
+
+#[test]
+fn answers_that_nobody_takes_are_bounded_together() {
+    let broker = broker().start();
+    let mut bystander = Http::open(&broker);
+    for _ in 0..5 {
+        assert_eq!(bystander.post("t", &[], &vec![b'x'; 900_000]).status, 201);
+    }
+    assert_eq!(bystander.post("small", &[], b"x").status, 201);
+    let before = broker.resident_bytes();
+    let mut deaf: Vec<_> = (0..64).map(|_| Http::open(&broker)).collect();
+    for http in &mut deaf {
+        http.send("GET", &format!("{RECORDS}?max_bytes=4194304"), &[], b"");
+    }
+    // those without room are refused; small readers pass
+    harness::eventually("what has no room is refused", PATIENCE, || {
+        let page = String::from_utf8(bystander.get("/metrics").body).unwrap();
+        page.contains("{method=\"GET\",status=\"503\"}").then_some(())
+    });
+    let answer = bystander.get("/v1/streams/small/partitions/0/records?max_bytes=1000");
+    assert_eq!((answer.status, answer.header("next-offset")), (200, Some("1")));
+    let grown = broker.resident_bytes_peak().saturating_sub(before);
+    assert!(grown < 64 << 20, "{} MiB", grown >> 20);
+}

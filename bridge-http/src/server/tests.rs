@@ -481,7 +481,8 @@ async fn stopping_ends_idle_connections_at_once() {
 
 #[tokio::test]
 async fn a_client_that_reads_nothing_is_cut() {
-    let config = BridgeConfig { write_timeout: Duration::from_millis(100), ..BridgeConfig::default() };
+    let write_timeout = Duration::from_millis(100);
+    let config = BridgeConfig { write_timeout, shutdown_timeout: PATIENCE * 2, ..BridgeConfig::default() };
     let bridge = start_with_page(config, "x 1\n".repeat(8 << 20)).await;
     // H14: more than socket buffers hold, and nobody takes it
     let mut deaf = bridge.connect().await;
