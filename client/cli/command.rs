@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{consume::Consume, failure::Failure, produce::Produce, server::Server, topic::TopicCommand};
+use crate::{
+    consume::Consume, failure::Failure, log::LogCommand, produce::Produce, server::Server, topic::TopicCommand,
+};
 
 const EXAMPLES: &str = "\
 First steps, in two terminals:
@@ -31,7 +33,9 @@ enum Command {
     Produce(Produce),
     /// Reads records by offset or time, forwards, backwards or as they come
     Consume(Consume),
-    //Log(LogCommand),
+    /// Looks into log files of a stopped broker, and mends them
+    #[command(subcommand)]
+    Log(LogCommand),
 }
 
 impl Cli {
@@ -42,7 +46,7 @@ impl Cli {
             Command::Topic(topic) => topic.run(),
             Command::Produce(produce) => produce.run(),
             Command::Consume(consume) => consume.run(),
-            //Command::Log(log) => log.run(),
+            Command::Log(log) => log.run(),
         }
     }
 }

@@ -8,7 +8,7 @@ mod connect;
 mod consume;
 mod failure;
 mod json;
-//mod log;
+mod log;
 mod logging;
 mod output;
 mod position;

@@ -15,7 +15,10 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("controller", &["os", "raft", "metadata", "metrics", "tasks"]),
     ("group", &["os", "partition", "metadata", "metrics", "tasks"]),
     ("txn", &["os", "partition", "metadata", "metrics", "tasks"]),
-    ("api", &["os::clock", "auth", "controller", "group", "txn", "partition", "metadata", "metrics", "tasks"]),
+    (
+        "api",
+        &["os::clock", "os::random", "auth", "controller", "group", "txn", "partition", "metadata", "metrics", "tasks"],
+    ),
     ("net", &["os", "api", "auth", "metrics", "tasks"]),
     ("config", EVERY_ROOM),
     ("node", EVERY_ROOM),

@@ -51,7 +51,11 @@ fn kafka_agrees_with_itself_and_a_planted_difference_is_found() {
 #[test]
 fn tidemark_answers_as_kafka_does() {
     let kafka = kafka();
-    let broker = BrokerOptions::new(env!("CARGO_BIN_EXE_tidemark")).argument("--node-id").argument("1").start();
+    let broker = BrokerOptions::new(env!("CARGO_BIN_EXE_tidemark"))
+        .argument("--node-id")
+        .argument("1")
+        .set("num.partitions", "1")
+        .start();
     let prefix = unique("d-");
     let (mut ours, mut theirs) = (Peer::new(broker.kafka(), &prefix), Peer::new(kafka.kafka(), &prefix));
     let only = std::env::var("STORY").unwrap_or_default();

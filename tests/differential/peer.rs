@@ -187,7 +187,8 @@ impl Peer {
                 format!("<{field}>")
             }
             ("topic_id", _) if self.topic_names.contains_key(value) => format!("<id of {}>", self.topic_names[value]),
-            ("producer_id", Some(0..)) => {
+            // those that stories make up are the same everywhere
+            ("producer_id", Some(0..990_000 | 991_000..)) => {
                 let next = self.producer_ids.len();
                 format!("<producer {}>", self.producer_ids.entry(value.to_owned()).or_insert(next))
             }

@@ -8,7 +8,7 @@ mod banner;
 mod bound;
 mod command;
 mod http;
-mod properties;
+pub(crate) mod properties;
 mod settings;
 mod signals;
 

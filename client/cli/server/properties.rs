@@ -6,7 +6,7 @@ use std::{iter::Peekable, str::Chars};
 ///
 /// # Errors
 /// A bad `\u` escape, with its line.
-pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
+pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
     let mut pairs = Vec::new();
     let mut lines = text.lines().enumerate();
     while let Some((number, first)) = lines.next() {

@@ -196,7 +196,7 @@ impl Work<'_> {
             return Err(ResponseError::InvalidTopicException.into());
         }
         partition
-            .append(data.records.unwrap_or_default(), options)
+            .append(&data.records.unwrap_or_default(), options)
             .map_err(|error| Failure::of_append(error, partition.log_start_offset()))
     }
 

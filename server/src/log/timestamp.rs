@@ -86,9 +86,11 @@ impl Log {
                 return Ok(None);
             }
             let bytes = walk.read_frame(&frame)?;
-            let damaged = || ReadError::Damaged { from: header.base_offset, to: header.next_offset() };
-            tidemark_record::batch::verify(&bytes).map_err(|_| damaged())?;
-            let found = first_at_or_after(&header, &bytes, target, self.log_start_offset).ok_or_else(damaged)?;
+            tidemark_record::batch::verify(&bytes)
+                .map_err(|_| ReadError::Damaged { from: header.base_offset, to: header.next_offset() })?;
+            // a checksum that holds over records that do not: a producer compressed nonsense, and where it lies is an answer
+            let found = first_at_or_after(&header, &bytes, target, self.log_start_offset)
+                .unwrap_or(Some((header.base_offset.max(self.log_start_offset), header.max_timestamp)));
             if let Some((offset, timestamp)) = found.filter(|(offset, _)| *offset < upper_offset) {
                 return Ok(Some(TimestampOffset { offset, timestamp, leader_epoch: header.partition_leader_epoch }));
             }

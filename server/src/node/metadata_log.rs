@@ -30,7 +30,7 @@ impl MetadataLog for PartitionLog {
             builder.append_plain(now_ms, None, Some(&record.encode()));
         }
         let appended = builder.build().map_err(|error| error.to_string()).and_then(|batch| {
-            self.partition.append(batch, &AppendOptions::coordinator()).map_err(|error| error.to_string())
+            self.partition.append(&batch, &AppendOptions::coordinator()).map_err(|error| error.to_string())
         });
         Box::pin(async move {
             let append = appended.map_err(ProposeError::Storage)?;

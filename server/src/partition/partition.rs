@@ -66,10 +66,10 @@ impl Partition {
     ///
     /// # Errors
     /// See [`AppendError`]; nothing was written.
-    pub fn append(&self, batch: Bytes, options: &AppendOptions) -> Result<Append, AppendError> {
+    pub fn append(&self, batch: &Bytes, options: &AppendOptions) -> Result<Append, AppendError> {
         let settings = self.settings.load();
         let now_ms = self.clock.wall_ms();
-        let validated = validate(&batch, &settings, options, now_ms)?;
+        let validated = validate(batch, &settings, options, now_ms)?;
         if options.acks == AckLevel::All && settings.min_insync_replicas > 1 {
             let needed = usize::try_from(settings.min_insync_replicas).unwrap_or(usize::MAX);
             return Err(AppendError::NotEnoughReplicas { in_sync: 1, needed });
@@ -83,13 +83,13 @@ impl Partition {
     ///
     /// # Errors
     /// [`AppendError::UnexpectedEnd`], [`AppendError::NotLeader`] for another topic id, or those of an append.
-    pub fn append_at(&self, topic_id: Uuid, expected_end: i64, batch: Bytes) -> Result<Append, AppendError> {
+    pub fn append_at(&self, topic_id: Uuid, expected_end: i64, batch: &Bytes) -> Result<Append, AppendError> {
         if topic_id != self.topic_id {
             return Err(AppendError::NotLeader);
         }
         let options = AppendOptions::coordinator();
         let now_ms = self.clock.wall_ms();
-        let validated = validate(&batch, &self.settings.load(), &options, now_ms)?;
+        let validated = validate(batch, &self.settings.load(), &options, now_ms)?;
         let appending = self.replica.append_at(&validated.batch, &validated.header, expected_end, now_ms)?;
         Ok(self.answer(appending, &validated, options.acks))
     }

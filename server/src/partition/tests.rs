@@ -110,7 +110,7 @@ fn batch(timestamp_ms: i64, value_bytes: usize) -> Bytes {
 }
 
 fn append(partition: &Partition, timestamp_ms: i64) -> Append {
-    partition.append(batch(timestamp_ms, 100), &AppendOptions::client(AckLevel::All)).unwrap()
+    partition.append(&batch(timestamp_ms, 100), &AppendOptions::client(AckLevel::All)).unwrap()
 }
 
 async fn committed(append: Append) -> i64 {
@@ -165,7 +165,7 @@ async fn a_topic_made_anew_under_its_name_is_empty_and_the_old_one_is_gone() {
     house.apply(&[MetadataRecord::DeleteTopic { topic_id: ID }]);
     house.apply(&create(other, "t"));
     assert!(house.partitions.get(ID, 0).is_none());
-    assert!(matches!(old.append(batch(NOW, 9), &AppendOptions::client(AckLevel::None)), Err(AppendError::NotLeader)));
+    assert!(matches!(old.append(&batch(NOW, 9), &AppendOptions::client(AckLevel::None)), Err(AppendError::NotLeader)));
     assert!(matches!(old.fetch(&params(0)), Err(FetchError::NotLeader)));
     let new = house.partitions.get(other, 0).unwrap();
     assert_eq!((new.log_end_offset(), committed(append(&new, NOW)).await), (0, 0));
@@ -187,7 +187,7 @@ async fn segment_bytes_and_segment_ms_roll() {
     let (mut house, partition) = House::topic(&[("segment.bytes", "1048576")]);
     for _ in 0..3 {
         let large = batch(NOW, 600_000);
-        partition.append(large, &AppendOptions::client(AckLevel::None)).unwrap();
+        partition.append(&large, &AppendOptions::client(AckLevel::None)).unwrap();
     }
     assert_eq!(house.files(".log").len(), 3);
     house.set(&[("segment.ms", "1000"), ("segment.bytes", "1073741824")]);
@@ -203,7 +203,7 @@ async fn index_interval_bytes_sets_how_many_rows_there_are() {
     for interval in ["4096", "100000"] {
         let (house, partition) = House::topic(&[("index.interval.bytes", interval)]);
         for _ in 0..100 {
-            partition.append(batch(NOW, 1000), &AppendOptions::client(AckLevel::None)).unwrap();
+            partition.append(&batch(NOW, 1000), &AppendOptions::client(AckLevel::None)).unwrap();
         }
         house.storage.checkpoint().unwrap();
         rows.push(house.files(".index")[0].1);
@@ -216,7 +216,7 @@ async fn retention_ms_and_retention_bytes_and_cleanup_policy_drop_old_segments()
     let (mut house, partition) = House::topic(&[("segment.bytes", "1048576")]);
     for round in 0..4 {
         let large = batch(NOW - 10_000 + round, 900_000);
-        committed(partition.append(large, &AppendOptions::client(AckLevel::All)).unwrap()).await;
+        committed(partition.append(&large, &AppendOptions::client(AckLevel::All)).unwrap()).await;
     }
     committed(append(&partition, NOW)).await;
     let mut trust = ClockTrust::default();
@@ -256,9 +256,9 @@ async fn delete_records_moves_the_start_for_good() {
 #[tokio::test]
 async fn min_insync_replicas_refuses_what_one_replica_cannot_promise() {
     let (_house, partition) = House::topic(&[("min.insync.replicas", "2")]);
-    let refused = partition.append(batch(NOW, 9), &AppendOptions::client(AckLevel::All));
+    let refused = partition.append(&batch(NOW, 9), &AppendOptions::client(AckLevel::All));
     assert!(matches!(refused, Err(AppendError::NotEnoughReplicas { in_sync: 1, needed: 2 })));
-    assert!(partition.append(batch(NOW, 9), &AppendOptions::client(AckLevel::Leader)).is_ok());
+    assert!(partition.append(&batch(NOW, 9), &AppendOptions::client(AckLevel::Leader)).is_ok());
 }
 
 #[tokio::test]
@@ -312,10 +312,10 @@ async fn a_broker_wide_setting_reaches_topics_that_do_not_say_otherwise() {
     let (mut house, partition) = House::topic(&[]);
     let key = "message.max.bytes".to_owned();
     house.apply(&[MetadataRecord::BrokerConfig { broker_id: -1, key, value: Some("50".into()) }]);
-    let refused = partition.append(batch(NOW, 100), &AppendOptions::client(AckLevel::All));
+    let refused = partition.append(&batch(NOW, 100), &AppendOptions::client(AckLevel::All));
     assert!(matches!(refused, Err(AppendError::MessageTooLarge { max: 50, .. })));
     house.set(&[("max.message.bytes", "5000")]);
-    assert!(partition.append(batch(NOW, 100), &AppendOptions::client(AckLevel::All)).is_ok());
+    assert!(partition.append(&batch(NOW, 100), &AppendOptions::client(AckLevel::All)).is_ok());
 }
 
 #[tokio::test]
@@ -346,7 +346,7 @@ async fn sequences_are_judged_against_the_end_and_silent_producers_forgotten() {
     let send = |sequence: i32, epoch: i16| {
         let mut builder = BatchBuilder::new().producer(9, epoch, sequence);
         builder.append_plain(house.clock.wall_ms(), None, Some(b"v"));
-        partition.append(builder.build().unwrap(), &AppendOptions::client(AckLevel::All))
+        partition.append(&builder.build().unwrap(), &AppendOptions::client(AckLevel::All))
     };
     let first = send(0, 1).unwrap();
     let repeat = send(0, 1).unwrap();
@@ -374,12 +374,12 @@ async fn a_compare_and_append_keeps_offsets_and_gaps() {
         builder.append_plain(NOW, None, Some(b"v"));
         builder.build().unwrap()
     };
-    assert!(matches!(partition.append_at(Uuid::nil(), 0, at(5)), Err(AppendError::NotLeader)));
+    assert!(matches!(partition.append_at(Uuid::nil(), 0, &at(5)), Err(AppendError::NotLeader)));
     assert!(matches!(
-        partition.append_at(ID, 1, at(5)),
+        partition.append_at(ID, 1, &at(5)),
         Err(AppendError::UnexpectedEnd { expected_end: 1, log_end_offset: 0 })
     ));
-    assert_eq!(committed(partition.append_at(ID, 0, at(5)).unwrap()).await, 5);
+    assert_eq!(committed(partition.append_at(ID, 0, &at(5)).unwrap()).await, 5);
     assert_eq!(base_offsets(&partition, 0), [5]);
     assert_eq!(house.after_power_cut(6).partition().log_end_offset(), 6);
 }

@@ -16,6 +16,7 @@ mod commit;
 mod error;
 mod meta_properties;
 mod recovery;
+mod reopen;
 mod room;
 mod solo;
 mod storage;

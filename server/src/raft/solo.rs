@@ -451,7 +451,12 @@ impl Solo {
 
     /// Takes the log away: nothing is appended or read any more.
     pub(super) fn take(&self) -> State {
-        std::mem::replace(&mut *self.write(), State::Deleted)
+        self.replace(State::Deleted)
+    }
+
+    /// Puts another log in the place of what there is, which is given back.
+    pub(super) fn replace(&self, state: State) -> State {
+        std::mem::replace(&mut *self.write(), state)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {

@@ -28,7 +28,7 @@ pub fn tell(peer: &mut Peer) {
     }
     for version in [9_i16, i16::MAX, -1] {
         // a body that nobody can know: the answer is that of version 0
-        let bytes = [&[0, 18][..], &version.to_be_bytes(), &7_i32.to_be_bytes(), &[0, 1, b'x', 1, 2, 3]].concat();
+        let bytes = [&[0, 18][..], &version.to_be_bytes(), &7_i32.to_be_bytes(), &[0, 1, b'x', 0, 1, 2, 3]].concat();
         peer.ask_bytes::<ApiVersionsRequest>(&format!("ApiVersions v{version}"), &bytes, 0);
     }
     for version in 0..=2 {

@@ -76,7 +76,8 @@ fn targets(peer: &mut Peer, id: Uuid) {
     both.topic_data.extend(to_partition(peer, "nobody", 0, Some(batch(1))).topic_data);
     peer.ask("Produce, a good and an unknown topic", &both, 9);
     let mut two = to_partition(peer, "written", 0, Some(batch(1)));
-    two.topic_data.extend(to_partition(peer, "written", 1, Some(with_crc(&batch(1)))).topic_data);
+    let bad = PartitionProduceData::default().with_index(1).with_records(Some(with_crc(&batch(1))));
+    two.topic_data[0].partition_data.push(bad);
     peer.ask("Produce, a good and a bad partition", &two, 9);
     peer.ask("Produce, no topics", &ProduceRequest::default().with_acks(-1).with_timeout_ms(1000), 9);
     let transactional =
@@ -122,6 +123,8 @@ fn damage(peer: &mut Peer) {
     }
 }
 
+/// Left out, because Kafka 4.3.1 fails inside (UNKNOWN_SERVER_ERROR) or stores nonsense: undefined codecs, packed data that
+/// are damaged, offset deltas that are not 0, 1, 2. What is right there is held by tests/wire (K12, K13).
 fn records(peer: &mut Peer) {
     let good = batch(3);
     let cases: &[(&str, Bytes)] = &[
@@ -139,12 +142,7 @@ fn records(peer: &mut Peer) {
         ("the transactional flag", with_header(&good, 21, &0x10_i16.to_be_bytes())),
         ("the delete horizon flag", with_header(&good, 21, &0x40_i16.to_be_bytes())),
         ("an unknown flag", with_header(&good, 21, &0x80_i16.to_be_bytes())),
-        ("codec 5", with_header(&good, 21, &5_i16.to_be_bytes())),
-        ("codec 7", with_header(&good, 21, &7_i16.to_be_bytes())),
-        ("gzip that is none", with_header(&good, 21, &1_i16.to_be_bytes())),
-        ("zstd that is none", with_header(&good, 21, &4_i16.to_be_bytes())),
         ("a producer id without a sequence", with_header(&good, 43, &7_i64.to_be_bytes())),
-        ("a first record with offset delta 1", with_header(&good, 64, &[2])),
         ("a record length past the end", with_header(&good, 61, &[0x7e])),
         ("a key length past the end", with_header(&good, 65, &[0x7e])),
     ];

@@ -1,3 +1,5 @@
+//! Sessions: made, continued, refused and evicted.
+
 use super::*;
 
 fn wanted(topic: &str, partition: i32, fetch_offset: i64) -> Wanted {

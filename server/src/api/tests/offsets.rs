@@ -13,7 +13,7 @@ use kafka_protocol::{
 };
 
 use super::{
-    produce::{NOW_MS, batch, create, name, produce},
+    produce::{NOW_MS, batch, create, edited, name, produce},
     *,
 };
 
@@ -58,6 +58,28 @@ async fn offsets_by_meaning_and_by_time() {
             assert!(version >= 4 || answer.leader_epoch == -1);
         }
     }
+}
+
+#[tokio::test]
+async fn a_lookup_by_time_gets_past_what_a_producer_compressed_wrongly() {
+    let client = Client::new(ApiConfig::default()).await;
+    create(&client, "t", &[]).await;
+    produce(&client, "t", batch(3)).await;
+    // records that say zstd and are not
+    let nonsense = edited(&batch(2), |header| header.attributes.0 = 4);
+    assert_eq!(produce(&client, "t", nonsense).await, 3);
+    let mut later = tidemark_record::BatchBuilder::new();
+    later.append_plain(NOW_MS + 50, None, None);
+    produce(&client, "t", later.build().unwrap()).await;
+    for (timestamp, offset) in [(NOW_MS + 2, 2), (NOW_MS + 3, 5), (NOW_MS + 50, 5), (NOW_MS + 51, -1)] {
+        let answer = client.ask(10, list("t", &[(0, -1, timestamp)])).await;
+        let answer = &answer.topics[0].partitions[0];
+        assert_eq!((answer.error_code, answer.offset), (0, offset), "{timestamp}");
+    }
+    create(&client, "u", &[]).await;
+    produce(&client, "u", edited(&batch(2), |header| header.attributes.0 = 2)).await;
+    let answer = client.ask(10, list("u", &[(0, -1, NOW_MS + 1)])).await;
+    assert_eq!((answer.topics[0].partitions[0].error_code, answer.topics[0].partitions[0].offset), (0, 0));
 }
 
 #[tokio::test]

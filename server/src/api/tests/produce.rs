@@ -46,7 +46,7 @@ pub(super) fn batch(records: i64) -> Bytes {
     builder.build().unwrap()
 }
 
-fn edited(batch: &Bytes, edit: impl FnOnce(&mut BatchHeader)) -> Bytes {
+pub(super) fn edited(batch: &Bytes, edit: impl FnOnce(&mut BatchHeader)) -> Bytes {
     let mut header = BatchHeader::parse(batch).unwrap();
     edit(&mut header);
     builder::sealed(header, &batch[HEADER_LEN..])

@@ -1,3 +1,5 @@
+//! The envelope against kafka-protocol's encoder, version by version.
+
 use std::{path::Path, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
