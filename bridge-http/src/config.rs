@@ -9,6 +9,8 @@ pub struct BridgeConfig {
     pub body_bytes_max: usize,
     /// Bytes that bodies above 32 KiB may take together while they arrive; beyond that they are refused. Default 32 MiB.
     pub bodies_bytes_max: usize,
+    /// Bytes that answers above 64 KiB may take together until they are sent; more wait, then are refused. Default 24 MiB.
+    pub answers_bytes_max: usize,
     /// The most bytes of a request line and its headers. Default 16 KiB.
     pub head_bytes_max: usize,
     /// The most bytes of a request target. Default 4 KiB.
@@ -42,6 +44,7 @@ impl Default for BridgeConfig {
         Self {
             body_bytes_max: 1024 * 1024,
             bodies_bytes_max: 32 * 1024 * 1024,
+            answers_bytes_max: 24 * 1024 * 1024,
             head_bytes_max: 16 * 1024,
             target_bytes_max: 4 * 1024,
             headers_max: 100,
