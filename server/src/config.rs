@@ -135,7 +135,9 @@ impl Config {
             },
             api: ApiConfig {
                 auto_create_topics: settings.number("auto.create.topics.enable", None, true)?,
-                ..ApiConfig::default()
+                delete_topics: settings.number("delete.topic.enable", None, true)?,
+                transaction_timeout_max_ms: settings.number("transaction.max.timeout.ms", None, 900_000)?,
+                described_partitions_max: settings.number("max.request.partition.size.limit", None, 2000)?,
             },
             unknown: settings.unknown,
         })
