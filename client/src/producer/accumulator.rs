@@ -258,9 +258,8 @@ impl Accumulator {
     /// What the answer to a batch means; true: what is known of the topic is stale.
     pub(super) fn answered(&mut self, place: Place, mut batch: Batch, answer: Answer, pause: Duration) -> bool {
         let Some(queue) = self.queue(place) else { return false };
-        queue.answered();
-        let first = queue.is_first(&batch);
-        let verdict = judge(&answer, &batch, first);
+        let verdict = judge(&answer, &batch, queue.is_first(&batch));
+        queue.answered(matches!(verdict, Verdict::Written(_)));
         tracing::trace!(?verdict, ordinal = batch.ordinal, "a batch was answered");
         batch.maybe_written |= answer.is_silence();
         if let Some(cause) = answer.cause() {

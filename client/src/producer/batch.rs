@@ -1,7 +1,9 @@
 //! A batch on its way: records being gathered, then bytes with a producer id and a sequence. Not here: when it is sent.
 
 use bytes::Bytes;
-use tidemark_record::{BatchBuilder, BatchHeader, Compression, HEADER_LEN, Records, builder};
+use tidemark_record::{
+    BatchBuilder, BatchHeader, Compression, HEADER_LEN, Records, builder, compression::INFLATED_BYTES_MAX,
+};
 use tokio::time::Instant;
 
 use super::{delivery::Ticket, record::ProducerRecord};
@@ -147,7 +149,7 @@ impl Batch {
 /// The records of a built batch in two builders; None where there are not two.
 fn halves(bytes: &Bytes, codec: Compression, level: Option<i32>) -> Option<(BatchBuilder, BatchBuilder)> {
     let header = BatchHeader::parse(bytes).ok()?;
-    let payload = builder::inflated(&header, bytes, usize::MAX).ok()?;
+    let payload = builder::inflated(&header, bytes, INFLATED_BYTES_MAX).ok()?;
     let mut parts = [(); 2].map(|()| BatchBuilder::new().compression(codec, level));
     let half = header.records_count / 2;
     for record in Records::new(&payload, header.records_count) {
