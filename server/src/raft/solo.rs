@@ -451,6 +451,8 @@ impl Solo {
 
     /// Takes the log away: nothing is appended or read any more.
     pub(super) fn take(&self) -> State {
+        // a sync under way would miss its files
+        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *self.write(), State::Deleted)
     }
 
