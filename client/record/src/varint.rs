@@ -1,21 +1,45 @@
 //! Variable-length integers of the record format: zigzag for signed ones, 5 bytes at most for 32 bits, 10 for 64.
 
 /// Reads a zigzag 32-bit integer; `None` if the bytes end, or after 5 bytes.
+#[inline]
 pub fn read_i32(bytes: &mut &[u8]) -> Option<i32> {
-    let raw = read_unsigned(bytes, 5)?;
-    let raw = u32::try_from(raw).ok()?;
+    let raw = read_u32(bytes)?;
     Some((raw >> 1) as i32 ^ -((raw & 1) as i32))
 }
 
 /// Reads a zigzag 64-bit integer; `None` if the bytes end, or after 10 bytes.
+#[inline]
 pub fn read_i64(bytes: &mut &[u8]) -> Option<i64> {
-    let raw = read_unsigned(bytes, 10)?;
+    let raw = match read_short(bytes) {
+        Some(short) => short.into(),
+        None => read_unsigned(bytes, 10)?,
+    };
     Some((raw >> 1) as i64 ^ -((raw & 1) as i64))
 }
 
 /// Reads a plain unsigned 32-bit integer, as flexible request versions use; `None` if the bytes end, after 5 bytes or above 32 bits.
+#[inline]
 pub fn read_u32(bytes: &mut &[u8]) -> Option<u32> {
-    u32::try_from(read_unsigned(bytes, 5)?).ok()
+    match read_short(bytes) {
+        Some(short) => Some(short),
+        None => u32::try_from(read_unsigned(bytes, 5)?).ok(),
+    }
+}
+
+/// The way of nearly every integer in a record: one or two bytes, without a loop. `None`: it is longer, or the bytes end.
+#[inline]
+fn read_short(bytes: &mut &[u8]) -> Option<u32> {
+    match *bytes {
+        [only, rest @ ..] if *only < 0x80 => {
+            *bytes = rest;
+            Some(u32::from(*only))
+        }
+        [low, high, rest @ ..] if *high < 0x80 => {
+            *bytes = rest;
+            Some(u32::from(*low & 0x7f) | u32::from(*high) << 7)
+        }
+        _ => None,
+    }
 }
 
 fn read_unsigned(bytes: &mut &[u8], len_max: u32) -> Option<u64> {
