@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use kafka_protocol::{
     error::ResponseError,
     messages::{
-        ProduceRequest, ProduceResponse,
+        ProduceRequest, ProduceResponse, TopicName,
         produce_request::{PartitionProduceData, TopicProduceData},
         produce_response::{
             BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
@@ -185,7 +185,9 @@ impl Work<'_> {
             });
         }
         let answer = TopicProduceResponse::default().with_partition_responses(partitions);
-        self.answers.push(if by_id { answer.with_topic_id(data.topic_id) } else { answer.with_name(data.name) });
+        // a copy: a slice would hold the whole frame until the answer leaves, and its memory could not serve the next one
+        let name = || TopicName(StrBytes::from_string(data.name.to_string()));
+        self.answers.push(if by_id { answer.with_topic_id(data.topic_id) } else { answer.with_name(name()) });
     }
 
     fn append(&self, topic: Option<&Arc<Topic>>, data: PartitionProduceData) -> Result<Append, Failure> {

@@ -456,6 +456,8 @@ impl Solo {
 
     /// Puts another log in the place of what there is, which is given back.
     pub(super) fn replace(&self, state: State) -> State {
+        // a sync under way would miss its files
+        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *self.write(), state)
     }
 
