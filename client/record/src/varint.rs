@@ -69,6 +69,17 @@ pub fn write_i64(out: &mut Vec<u8>, value: i64) {
     write_u64(out, ((value << 1) ^ (value >> 63)) as u64);
 }
 
+/// Bytes that [`write_i32`] writes.
+pub fn len_i32(value: i32) -> usize {
+    len_i64(value.into())
+}
+
+/// Bytes that [`write_i64`] writes.
+pub fn len_i64(value: i64) -> usize {
+    let bits = 64 - (((value << 1) ^ (value >> 63)) as u64 | 1).leading_zeros();
+    bits.div_ceil(7) as usize
+}
+
 /// Writes a plain unsigned integer.
 pub fn write_u64(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -89,7 +100,9 @@ mod tests {
         fn integers_round_trip(narrow: i32, wide: i64, plain: u32) {
             let mut out = Vec::new();
             write_i32(&mut out, narrow);
+            prop_assert_eq!(out.len(), len_i32(narrow));
             write_i64(&mut out, wide);
+            prop_assert_eq!(out.len(), len_i32(narrow) + len_i64(wide));
             write_u64(&mut out, u64::from(plain));
             let mut rest = out.as_slice();
             prop_assert_eq!(read_i32(&mut rest), Some(narrow));
@@ -97,6 +110,17 @@ mod tests {
             prop_assert_eq!(read_u32(&mut rest), Some(plain));
             prop_assert!(rest.is_empty());
         }
+    }
+
+    #[test]
+    fn lengths_change_where_seven_more_bits_are_needed() {
+        for (value, len) in [(0, 1), (-1, 1), (63, 1), (-64, 1), (64, 2), (-65, 2), (8191, 2), (8192, 3)] {
+            let mut out = Vec::new();
+            write_i64(&mut out, value);
+            assert_eq!((out.len(), len_i64(value)), (len, len), "{value}");
+            assert_eq!(read_i64(&mut out.as_slice()), Some(value));
+        }
+        assert_eq!((len_i64(i64::MIN), len_i64(i64::MAX), len_i32(i32::MIN)), (10, 10, 5));
     }
 
     #[test]
