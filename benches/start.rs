@@ -1,6 +1,7 @@
 //! How long from the start of the process to the first acknowledged record?
 //!
 //! Budget: ≤ 20 ms with no data, ≤ 100 ms over 1,000 partitions that hold data.
+#![allow(clippy::disallowed_methods, reason = "a bench reads the real clock and the real disk")]
 
 mod floor;
 mod rig;

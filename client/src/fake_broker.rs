@@ -45,6 +45,9 @@ pub(crate) enum Fault {
     Swallow,
 }
 
+/// Epoch, next sequence, and the last batches as (first sequence, offset).
+type ProducerState = (i16, i32, VecDeque<(i32, i64)>);
+
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) leader: i32,
@@ -55,7 +58,7 @@ pub(crate) struct State {
     pub(crate) faults: VecDeque<Fault>,
     pub(crate) batch_bytes_max: usize,
     /// Of each producer id: epoch, next sequence, and the last batches.
-    producers: HashMap<i64, (i16, i32, VecDeque<(i32, i64)>)>,
+    producers: HashMap<i64, ProducerState>,
     next_producer_id: i64,
     /// Newest version of ApiVersions that is known.
     pub(crate) api_versions_max: i16,

@@ -116,7 +116,8 @@ impl Batch {
         Ok(builder::sealed(header, &bytes[HEADER_LEN..]))
     }
 
-    /// Its two halves, under the same sequences; None if it has one record, or was not built.
+    /// Its two halves, under the same sequences; itself if it has one record, or was not built.
+    #[allow(clippy::result_large_err, reason = "the batch comes back, as it went in")]
     pub(super) fn split(mut self, codec: Compression, level: Option<i32>) -> Result<(Self, Self), Self> {
         let Payload::Built(bytes) = &self.payload else { return Err(self) };
         let Some((first, second)) = halves(bytes, codec, level) else { return Err(self) };

@@ -53,6 +53,10 @@ impl Shared {
 
 impl Producer {
     /// A producer; must be made inside a tokio runtime. Nothing is sent before the first record.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "a client is a handle, cheap to clone, as everywhere in this crate"
+    )]
     pub fn new(client: Client, config: ProducerConfig) -> Self {
         // a semaphore's permits are counted in 32 bits where they are taken
         let buffer_bytes = config.buffer_bytes.clamp(1, u32::MAX as usize / 2);
