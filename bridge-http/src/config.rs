@@ -43,7 +43,7 @@ impl Default for BridgeConfig {
     fn default() -> Self {
         Self {
             body_bytes_max: 1024 * 1024,
-            bodies_bytes_max: 32 * 1024 * 1024,
+            bodies_bytes_max: 24 * 1024 * 1024,
             answers_bytes_max: 24 * 1024 * 1024,
             head_bytes_max: 16 * 1024,
             target_bytes_max: 4 * 1024,
