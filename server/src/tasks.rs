@@ -14,12 +14,14 @@ pub enum TaskKind {
     Listener,
     /// Serves one connection; ends with it.
     Connection,
-    /// Writes checkpoints when the journal asks for one.
-    Checkpoint,
+    /// Carries one change of the metadata to its end, even if the client that asked for it leaves.
+    Decision,
     /// Lets retention act, every `log.retention.check.interval.ms`.
     Retention,
     /// The HTTP bridge.
     Bridge,
+    /// Waits for SIGTERM and Ctrl-C.
+    Signals,
 }
 
 impl TaskKind {

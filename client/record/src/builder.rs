@@ -4,13 +4,16 @@ use bytes::Bytes;
 
 use crate::{
     batch::{self, Attributes, BatchError, BatchHeader, HEADER_LEN, LENGTH_PREFIX, TimestampType},
-    compression::{Compression, CompressionError, INFLATED_BYTES_MAX},
+    compression::{Compression, CompressionError, Deflater},
+    inflate::{INFLATED_BYTES_MAX, Inflater},
     record,
 };
 
 const LOG_APPEND_TIME: i16 = 0x08;
 const TRANSACTIONAL: i16 = 0x10;
 const CONTROL: i16 = 0x20;
+/// Bytes of a rewrite that are held inflated.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// Collects records into one batch with base offset 0.
 #[derive(Debug, Clone)]
@@ -158,13 +161,23 @@ pub enum RewriteError {
     /// Its codec bits are not defined.
     #[error("codec {0} is not defined")]
     Codec(i16),
+    /// It would become larger than it may.
+    #[error("rewritten, the batch has more than {size_max} bytes")]
+    TooLarge {
+        /// What it may have.
+        size_max: usize,
+    },
 }
 
 /// The records of a whole batch, inflated where need be.
 ///
 /// # Errors
 /// Damaged data, an undefined codec, or more than `cap` bytes.
-pub fn inflated<'a>(header: &BatchHeader, whole: &'a [u8], cap: usize) -> Result<std::borrow::Cow<'a, [u8]>, RewriteError> {
+pub fn inflated<'a>(
+    header: &BatchHeader,
+    whole: &'a [u8],
+    cap: usize,
+) -> Result<std::borrow::Cow<'a, [u8]>, RewriteError> {
     let codec = header.compression().ok_or(RewriteError::Codec(header.attributes.0 & 7))?;
     let payload = whole.get(HEADER_LEN..).unwrap_or_default();
     Ok(match codec {
@@ -173,15 +186,34 @@ pub fn inflated<'a>(header: &BatchHeader, whole: &'a [u8], cap: usize) -> Result
     })
 }
 
-/// The same records under another codec; for a topic whose `compression.type` is not `producer`.
+/// The same records under another codec; for a topic whose `compression.type` is not `producer`. Goes piece by piece, so
+/// that neither a bomb nor a batch that would become too large is ever held.
 ///
 /// # Errors
-/// As [`inflated`], with [`INFLATED_BYTES_MAX`] as the cap.
-pub fn recompressed(whole: &[u8], codec: Compression, level: Option<i32>) -> Result<Bytes, RewriteError> {
+/// As [`inflated`], with [`INFLATED_BYTES_MAX`] as the cap; [`RewriteError::TooLarge`] beyond `size_max` bytes.
+pub fn recompressed(
+    whole: &[u8],
+    codec: Compression,
+    level: Option<i32>,
+    size_max: usize,
+) -> Result<Bytes, RewriteError> {
     let mut header = BatchHeader::parse(whole)?;
-    let records = inflated(&header, whole, INFLATED_BYTES_MAX)?;
+    let from = header.compression().ok_or(RewriteError::Codec(header.attributes.0 & 7))?;
+    let too_large = |error| match error {
+        CompressionError::TooLarge { .. } => RewriteError::TooLarge { size_max },
+        other => RewriteError::Compression(other),
+    };
+    let mut input = Inflater::new(from, whole.get(HEADER_LEN..).unwrap_or_default(), INFLATED_BYTES_MAX)?;
+    let mut output = Deflater::new(codec, level, size_max.saturating_sub(HEADER_LEN))?;
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        match input.read(&mut piece)? {
+            0 => break,
+            read => output.write(&piece[..read]).map_err(too_large)?,
+        }
+    }
     header.attributes.0 = (header.attributes.0 & !7) | i16::from(codec.id());
-    Ok(sealed(header, &codec.compress(&records, level)?))
+    Ok(sealed(header, &output.finish().map_err(too_large)?))
 }
 
 /// The same batch with the broker's clock: the attribute bit and max timestamp, nothing else, as Kafka's
@@ -227,7 +259,7 @@ mod tests {
     fn a_rewritten_batch_keeps_its_records() {
         let plain = batch_of(Compression::None);
         for codec in Compression::ALL {
-            let other = recompressed(&batch_of(codec), Compression::Zstd, None).unwrap();
+            let other = recompressed(&batch_of(codec), Compression::Zstd, None, 10_000).unwrap();
             let header = batch::verify(&other).unwrap();
             assert_eq!(inflated(&header, &other, 1 << 20).unwrap(), &plain[HEADER_LEN..]);
         }
@@ -235,5 +267,21 @@ mod tests {
         let header = batch::verify(&stamped).unwrap();
         assert_eq!((header.max_timestamp, header.attributes.timestamp_type()), (77, TimestampType::LogAppend));
         assert_eq!(stamped[HEADER_LEN..], plain[HEADER_LEN..]);
+    }
+
+    #[test]
+    fn a_rewrite_stops_at_its_size() {
+        let mut builder = BatchBuilder::new().compression(Compression::Zstd, None);
+        builder.append_plain(0, None, Some(&vec![7; 32 << 20]));
+        let small = builder.build().unwrap();
+        let large = |codec, size_max| recompressed(&small, codec, None, size_max);
+        assert!(matches!(large(Compression::None, 1 << 20), Err(RewriteError::TooLarge { size_max: 0x10_0000 })));
+        let gzip = large(Compression::Gzip, 1 << 20).unwrap();
+        assert!(large(Compression::Gzip, gzip.len()).is_ok());
+        assert!(matches!(large(Compression::Gzip, gzip.len() - 1), Err(RewriteError::TooLarge { .. })));
+        let mut bomb = BatchBuilder::new().compression(Compression::Zstd, None);
+        bomb.append_plain(0, None, Some(&vec![7; INFLATED_BYTES_MAX]));
+        let bomb = recompressed(&bomb.build().unwrap(), Compression::Gzip, None, 1 << 20);
+        assert!(matches!(bomb, Err(RewriteError::Compression(CompressionError::TooLarge { .. }))));
     }
 }

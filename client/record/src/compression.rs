@@ -1,15 +1,10 @@
-//! The four codecs of the record format. Inflation streams through a reader that stops at a cap: what a frame claims
-//! about its size is never believed, so a bomb costs at most the cap.
+//! The four codecs of the record format, and deflation. Not here: inflation (`inflate`), which needs more care.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
-/// The most that one batch may inflate to where a rule needs its records: 64 MiB.
-pub const INFLATED_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Largest zstd window that is followed, as a power of two: 8 MiB, what `zstd -19` writes.
-const ZSTD_WINDOW_LOG_MAX: u32 = 23;
-/// What xerial's snappy-java writes before its blocks: magic, version, lowest compatible version.
-const XERIAL_MAGIC: &[u8; 8] = b"\x82SNAPPY\0";
-const XERIAL_VERSIONS: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 1];
+pub use crate::inflate::INFLATED_BYTES_MAX;
+use crate::inflate::{Inflater, XERIAL_MAGIC, XERIAL_VERSIONS, damaged};
+
 /// Uncompressed bytes of one snappy block, as snappy-java's default.
 const SNAPPY_BLOCK: usize = 32 * 1024;
 
@@ -80,19 +75,21 @@ impl Compression {
     /// # Errors
     /// Damaged data, or more than `cap` bytes; memory held meanwhile is at most `cap` and a codec's window.
     pub fn decompress(self, bytes: &[u8], cap: usize) -> Result<Vec<u8>, CompressionError> {
-        let damaged = |cause: io::Error| CompressionError::Damaged { codec: self.name(), cause: cause.to_string() };
-        match self {
-            Self::None => capped(bytes, bytes.len(), cap).map_err(damaged)?,
-            Self::Gzip => capped(flate2::read::MultiGzDecoder::new(bytes), bytes.len(), cap).map_err(damaged)?,
-            Self::Lz4 => capped(lz4_flex::frame::FrameDecoder::new(bytes), bytes.len(), cap).map_err(damaged)?,
-            Self::Zstd => {
-                let mut reader = zstd::stream::read::Decoder::with_buffer(bytes).map_err(damaged)?;
-                reader.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(damaged)?;
-                capped(reader, bytes.len(), cap).map_err(damaged)?
+        let mut inflater = Inflater::new(self, bytes, cap)?;
+        let mut out = Vec::new();
+        let mut len = 0;
+        loop {
+            if len == out.len() {
+                let more = out.len().clamp(bytes.len().saturating_mul(2).clamp(PIECE, 1 << 20), PIECES_MAX);
+                out.resize(len + more, 0);
             }
-            Self::Snappy => return snappy(bytes, cap),
+            match inflater.read(&mut out[len..])? {
+                0 => break,
+                read => len += read,
+            }
         }
-        .ok_or(CompressionError::TooLarge { cap })
+        out.truncate(len);
+        Ok(out)
     }
 
     /// Deflates. `level` is the codec's own; `None` is its default, and snappy and lz4 have none.
@@ -100,87 +97,141 @@ impl Compression {
     /// # Errors
     /// A level the codec does not know.
     pub fn compress(self, bytes: &[u8], level: Option<i32>) -> Result<Vec<u8>, CompressionError> {
-        let damaged = |cause: io::Error| CompressionError::Damaged { codec: self.name(), cause: cause.to_string() };
-        match self {
-            Self::None => Ok(bytes.to_vec()),
-            Self::Gzip => {
-                let level = level.and_then(|level| u32::try_from(level).ok()).map_or_else(Default::default, flate2::Compression::new);
-                let mut writer = flate2::write::GzEncoder::new(Vec::new(), level);
-                writer.write_all(bytes).and_then(|()| writer.finish()).map_err(damaged)
+        let mut deflater = Deflater::new(self, level, usize::MAX)?;
+        deflater.write(bytes)?;
+        deflater.finish()
+    }
+}
+
+/// Bytes by which an inflated batch grows, at least and at most.
+const PIECE: usize = 4096;
+const PIECES_MAX: usize = 8 << 20;
+
+/// Deflates piece by piece into memory, up to a cap.
+pub struct Deflater {
+    codec: Compression,
+    target: Target,
+    cap: usize,
+}
+
+enum Target {
+    Plain(Vec<u8>),
+    Gzip(flate2::write::GzEncoder<Vec<u8>>),
+    Snappy { out: Vec<u8>, block: Vec<u8> },
+    Lz4(Box<lz4_flex::frame::FrameEncoder<Vec<u8>>>),
+    Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
+}
+
+impl std::fmt::Debug for Deflater {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Deflater").field("codec", &self.codec).field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl Deflater {
+    /// With the codec's own `level`; `None` is its default, and snappy and lz4 have none. At most `cap` bytes may come out.
+    ///
+    /// # Errors
+    /// A level the codec does not know.
+    pub fn new(codec: Compression, level: Option<i32>, cap: usize) -> Result<Self, CompressionError> {
+        let target = match codec {
+            Compression::None => Target::Plain(Vec::new()),
+            Compression::Gzip => {
+                // 0 to 9; Kafka's default is -1, the codec's own
+                let level = level.and_then(|level| u32::try_from(level).ok()).filter(|level| *level <= 9);
+                let level = level.map_or_else(flate2::Compression::default, flate2::Compression::new);
+                Target::Gzip(flate2::write::GzEncoder::new(Vec::new(), level))
             }
-            Self::Snappy => Ok(xerial(bytes)),
-            Self::Lz4 => {
+            Compression::Snappy => {
+                Target::Snappy { out: [XERIAL_MAGIC.as_slice(), &XERIAL_VERSIONS].concat(), block: Vec::new() }
+            }
+            Compression::Lz4 => {
                 // Kafka's Java reader takes independent blocks of 64 KiB (KafkaLZ4BlockOutputStream)
                 let info = lz4_flex::frame::FrameInfo::new()
                     .block_size(lz4_flex::frame::BlockSize::Max64KB)
                     .block_mode(lz4_flex::frame::BlockMode::Independent);
-                let mut writer = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
-                writer.write_all(bytes).map_err(damaged)?;
-                writer.finish().map_err(|cause| damaged(io::Error::other(cause)))
+                Target::Lz4(Box::new(lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new())))
             }
-            Self::Zstd => zstd::stream::encode_all(bytes, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL)).map_err(damaged),
+            Compression::Zstd => {
+                let level = level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL);
+                let encoder = zstd::stream::write::Encoder::new(Vec::new(), level);
+                Target::Zstd(encoder.map_err(|cause| damaged(codec, &cause))?)
+            }
+        };
+        Ok(Self { codec, target, cap })
+    }
+
+    fn len(&self) -> usize {
+        match &self.target {
+            Target::Plain(out) | Target::Snappy { out, .. } => out.len(),
+            Target::Gzip(encoder) => encoder.get_ref().len(),
+            Target::Lz4(encoder) => encoder.get_ref().len(),
+            Target::Zstd(encoder) => encoder.get_ref().len(),
+        }
+    }
+
+    /// Takes more.
+    ///
+    /// # Errors
+    /// More than the cap came out.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), CompressionError> {
+        let written = match &mut self.target {
+            Target::Plain(out) => out.write_all(bytes),
+            Target::Gzip(encoder) => encoder.write_all(bytes),
+            Target::Snappy { out, block } => {
+                snappy_blocks(out, block, bytes);
+                Ok(())
+            }
+            Target::Lz4(encoder) => encoder.write_all(bytes),
+            Target::Zstd(encoder) => encoder.write_all(bytes),
+        };
+        written.map_err(|cause| damaged(self.codec, &cause))?;
+        if self.len() > self.cap { Err(CompressionError::TooLarge { cap: self.cap }) } else { Ok(()) }
+    }
+
+    /// All that came out.
+    ///
+    /// # Errors
+    /// More than the cap.
+    pub fn finish(self) -> Result<Vec<u8>, CompressionError> {
+        let (codec, cap) = (self.codec, self.cap);
+        let out = match self.target {
+            Target::Plain(out) => Ok(out),
+            Target::Gzip(encoder) => encoder.finish(),
+            Target::Snappy { mut out, block } => {
+                if !block.is_empty() {
+                    snappy_block(&mut out, &block);
+                }
+                Ok(out)
+            }
+            Target::Lz4(encoder) => encoder.finish().map_err(io::Error::other),
+            Target::Zstd(encoder) => encoder.finish(),
+        };
+        let out = out.map_err(|cause| damaged(codec, &cause))?;
+        if out.len() > cap { Err(CompressionError::TooLarge { cap }) } else { Ok(out) }
+    }
+}
+
+/// Fills blocks to their full size across writes.
+fn snappy_blocks(out: &mut Vec<u8>, block: &mut Vec<u8>, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        let (now, after) = bytes.split_at(bytes.len().min(SNAPPY_BLOCK - block.len()));
+        block.extend_from_slice(now);
+        bytes = after;
+        if block.len() == SNAPPY_BLOCK {
+            snappy_block(out, block);
+            block.clear();
         }
     }
 }
 
-/// Reads all, or `None` where more than `cap` would come.
-fn capped(mut reader: impl Read, compressed_len: usize, cap: usize) -> io::Result<Option<Vec<u8>>> {
-    let mut out = Vec::with_capacity(compressed_len.saturating_mul(2).min(cap).min(1 << 20));
-    reader.by_ref().take(cap as u64 + 1).read_to_end(&mut out)?;
-    Ok((out.len() <= cap).then_some(out))
-}
-
-fn snappy(bytes: &[u8], cap: usize) -> Result<Vec<u8>, CompressionError> {
-    let mut out = Vec::new();
-    match bytes.strip_prefix(XERIAL_MAGIC) {
-        None => snappy_block(bytes, cap, &mut out)?,
-        Some(framed) => {
-            let mut rest = framed.get(XERIAL_VERSIONS.len()..).ok_or_else(|| snappy_damage("frame head is cut short"))?;
-            while !rest.is_empty() {
-                let (length, after) = rest.split_first_chunk::<4>().ok_or_else(|| snappy_damage("block length is cut short"))?;
-                let length = u32::from_be_bytes(*length) as usize;
-                let (block, after) = after.split_at_checked(length).ok_or_else(|| snappy_damage("block is cut short"))?;
-                snappy_block(block, cap, &mut out)?;
-                rest = after;
-            }
-        }
-    }
-    Ok(out)
-}
-
-/// A block says its size up front. Snappy's densest form is a 3-byte copy of 64 bytes, so a larger claim is a lie.
-fn snappy_block(block: &[u8], cap: usize, out: &mut Vec<u8>) -> Result<(), CompressionError> {
-    let claim = snap::raw::decompress_len(block).map_err(|cause| snappy_damage(&cause.to_string()))?;
-    if out.len().saturating_add(claim) > cap {
-        return Err(CompressionError::TooLarge { cap });
-    }
-    if claim > block.len().saturating_mul(32) {
-        return Err(snappy_damage("a block claims more than snappy can hold"));
-    }
-    let start = out.len();
-    out.resize(start + claim, 0);
-    let written = snap::raw::Decoder::new().decompress(block, &mut out[start..]);
-    let written = written.map_err(|cause| snappy_damage(&cause.to_string()))?;
-    out.truncate(start + written);
-    Ok(())
-}
-
-fn snappy_damage(cause: &str) -> CompressionError {
-    CompressionError::Damaged { codec: "snappy", cause: cause.to_owned() }
-}
-
-fn xerial(bytes: &[u8]) -> Vec<u8> {
-    let mut out = [XERIAL_MAGIC.as_slice(), &XERIAL_VERSIONS].concat();
-    let mut encoder = snap::raw::Encoder::new();
-    for block in bytes.chunks(SNAPPY_BLOCK) {
-        let at = out.len() + 4;
-        out.resize(at + snap::raw::max_compress_len(block.len()), 0);
-        // cannot fail: the output has the size that the encoder itself asks for
-        let length = encoder.compress(block, &mut out[at..]).unwrap_or_default();
-        out[at - 4..at].copy_from_slice(&(length as u32).to_be_bytes());
-        out.truncate(at + length);
-    }
-    out
+fn snappy_block(out: &mut Vec<u8>, block: &[u8]) {
+    let at = out.len() + 4;
+    out.resize(at + snap::raw::max_compress_len(block.len()), 0);
+    // cannot fail: the output has the size that the encoder itself asks for
+    let length = snap::raw::Encoder::new().compress(block, &mut out[at..]).unwrap_or_default();
+    out[at - 4..at].copy_from_slice(&(length as u32).to_be_bytes());
+    out.truncate(at + length);
 }
 
 #[cfg(test)]
@@ -220,13 +271,5 @@ mod tests {
             let result = codec.decompress(&bomb, 1 << 20);
             assert!(matches!(result, Err(CompressionError::TooLarge { .. })), "{}", codec.name());
         }
-    }
-
-    #[test]
-    fn a_raw_snappy_block_is_read_and_a_lying_one_refused() {
-        let raw = snap::raw::Encoder::new().compress_vec(b"hello hello hello").unwrap();
-        assert_eq!(Compression::Snappy.decompress(&raw, 100).unwrap(), b"hello hello hello");
-        let lie = [0xff, 0xff, 0xff, 0xff, 0x0f, 0];
-        assert!(Compression::Snappy.decompress(&lie, usize::MAX).is_err());
     }
 }

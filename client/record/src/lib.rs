@@ -9,10 +9,14 @@
 pub mod batch;
 pub mod builder;
 pub mod compression;
+pub mod fuzz;
+pub mod inflate;
 pub mod record;
+pub mod stream;
 pub mod varint;
 
 pub use batch::{Attributes, BatchError, BatchHeader, HEADER_LEN, TimestampType};
 pub use builder::BatchBuilder;
 pub use compression::{Compression, CompressionError};
 pub use record::{Header, Record, RecordError, Records};
+pub use stream::{RecordOutline, RecordStream, StreamError};

@@ -164,19 +164,32 @@ pub fn write_record<'h>(
     value: Option<&[u8]>,
     headers: impl ExactSizeIterator<Item = (&'h [u8], Option<&'h [u8]>)>,
 ) {
-    let mut body = Vec::with_capacity(key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + 24);
-    body.push(0);
-    varint::write_i64(&mut body, timestamp_delta);
-    varint::write_i32(&mut body, offset_delta);
-    write_bytes(&mut body, key);
-    write_bytes(&mut body, value);
-    varint::write_i32(&mut body, headers.len() as i32);
+    let headers_count = headers.len() as i32;
+    let mut written = Vec::new();
     for (name, value) in headers {
-        write_bytes(&mut body, Some(name));
-        write_bytes(&mut body, value);
+        write_bytes(&mut written, Some(name));
+        write_bytes(&mut written, value);
     }
-    varint::write_i32(out, body.len() as i32);
-    out.extend_from_slice(&body);
+    let length = 1
+        + varint::len_i64(timestamp_delta)
+        + varint::len_i32(offset_delta)
+        + len_bytes(key)
+        + len_bytes(value)
+        + varint::len_i32(headers_count)
+        + written.len();
+    out.reserve(length + 5);
+    varint::write_i32(out, length as i32);
+    out.push(0);
+    varint::write_i64(out, timestamp_delta);
+    varint::write_i32(out, offset_delta);
+    write_bytes(out, key);
+    write_bytes(out, value);
+    varint::write_i32(out, headers_count);
+    out.extend_from_slice(&written);
+}
+
+fn len_bytes(bytes: Option<&[u8]>) -> usize {
+    bytes.map_or(1, |bytes| varint::len_i32(bytes.len() as i32) + bytes.len())
 }
 
 fn write_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {

@@ -9,7 +9,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-pub use walk::{ELEMENTS_MAX, Problem, ShapeError, check};
+pub use walk::{ELEMENTS_MAX, Problem, ShapeError, check, tagged_section_len};
 
 /// What a field is on the wire.
 #[derive(Debug, Clone, Copy)]

@@ -4,6 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use kafka_protocol::protocol::StrBytes;
 
+use super::fetch_session::FetchSessions;
 use crate::{controller::Controller, os::clock::Clock, partition::Partitions};
 
 /// The broker's services, shared by all connections.
@@ -15,8 +16,36 @@ pub struct Broker {
     pub partitions: Arc<Partitions>,
     /// Decides changes of the metadata, and has the image.
     pub controller: Arc<Controller>,
+    /// What consumers need not say again.
+    pub fetch_sessions: FetchSessions,
     /// Wall time.
     pub clock: Clock,
+    /// Settings that handlers follow.
+    pub config: ApiConfig,
+}
+
+/// Settings of this room.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// `auto.create.topics.enable`.
+    pub auto_create_topics: bool,
+    /// `delete.topic.enable`.
+    pub delete_topics: bool,
+    /// `transaction.max.timeout.ms`.
+    pub transaction_timeout_max_ms: i32,
+    /// `max.request.partition.size.limit`: partitions in one DescribeTopicPartitions answer.
+    pub described_partitions_max: i32,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            auto_create_topics: true,
+            delete_topics: true,
+            transaction_timeout_max_ms: 900_000,
+            described_partitions_max: 2000,
+        }
+    }
 }
 
 /// One connection, as handlers see it.

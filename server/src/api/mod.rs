@@ -1,12 +1,49 @@
 //! The Kafka APIs: one file each, one dispatch table that knows them all.
 //!
-//! A handler gets a decoded request and what it may ask of the broker, and gives an [`Handling`]: an answer in hand, or
+//! A handler gets a decoded request and what it may ask of the broker, and gives a [`Handling`]: an answer in hand, or
 //! one that waits. Only Produce lets the connection read on while its answer waits; answers leave in request order.
 //!
 //! Not here: sockets and frames (`net`), what partitions and the controller decide, files.
 
-mod context;
-mod reply;
+#![allow(clippy::needless_pass_by_value, reason = "a handler owns its request, whether it keeps parts of it or not")]
 
-pub use context::{Broker, ConnectionInfo, RequestContext};
-pub use reply::{Handling, Part, Reply};
+mod access;
+mod alter_configs;
+mod api_versions;
+mod config_entry;
+mod context;
+mod create_partitions;
+mod create_topics;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_log_dirs;
+mod describe_producers;
+mod describe_topic_partitions;
+mod dispatch;
+mod error_code;
+mod fetch;
+mod fetch_session;
+mod header;
+mod incremental_alter_configs;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod offset_for_leader_epoch;
+mod partition_lookup;
+mod produce;
+mod refusal;
+mod reply;
+mod resource;
+mod topic;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use access::{Access, Operation, Resource};
+pub use context::{ApiConfig, Broker, ConnectionInfo, RequestContext};
+pub use dispatch::{Dispatched, Dispatcher, fuzz_request};
+pub use fetch_session::FetchSessions;
+pub use refusal::Refusal;
+pub use reply::{Handling, Part, Reply, ReplyHeader, Waiting};

@@ -5,7 +5,10 @@ use std::{future::Future, pin::Pin};
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::protocol::Encodable;
 
-use crate::os::disk::SharedFile;
+use crate::{
+    os::disk::SharedFile,
+    tasks::{self, TaskKind},
+};
 
 /// A piece of an answer.
 #[derive(Debug, Clone)]
@@ -21,6 +24,42 @@ pub enum Part {
         /// Bytes.
         len: usize,
     },
+}
+
+impl Part {
+    /// Bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::File { len, .. } => *len,
+        }
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What comes before an answer's body on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplyHeader {
+    /// As the request said.
+    pub correlation_id: i32,
+    /// Header version 1: an empty tagged section follows.
+    pub tagged: bool,
+}
+
+impl ReplyHeader {
+    /// Length prefix and header before a body of `body_len` bytes. `None` where no frame can be so long.
+    pub fn frame(self, body_len: usize) -> Option<Bytes> {
+        let len = i32::try_from(body_len + 4 + usize::from(self.tagged)).ok()?;
+        let mut head = BytesMut::with_capacity(9);
+        head.extend_from_slice(&len.to_be_bytes());
+        head.extend_from_slice(&self.correlation_id.to_be_bytes());
+        head.extend_from_slice(if self.tagged { &[0] } else { &[] });
+        Some(head.freeze())
+    }
 }
 
 /// The body of an answer, without its header.
@@ -40,12 +79,23 @@ impl Reply {
         message.encode(&mut out, version).map_err(|error| error.to_string())?;
         Ok(Self { parts: vec![Part::Bytes(out.freeze())] })
     }
+
+    /// Bytes of all parts.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(Part::len).sum()
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// An answer that is not there yet. An error says why the connection must close without one.
 pub type Waiting = Pin<Box<dyn Future<Output = Result<Reply, String>> + Send>>;
 
 /// What a handler wants the connection to do.
+#[must_use]
 pub enum Handling {
     /// Answer, in turn.
     Ready(Reply),
@@ -57,4 +107,24 @@ pub enum Handling {
     Silent,
     /// Close without an answer, for a logged reason.
     Close(String),
+}
+
+impl Handling {
+    /// An answer in hand.
+    pub fn ready(message: &impl Encodable, version: i16) -> Self {
+        Reply::encode(message, version).map_or_else(Self::Close, Self::Ready)
+    }
+
+    /// Makes a change, then answers with a message; nothing is read before. A change that has begun is carried to its end
+    /// in a task of its own, since the connection drops what it waits for when the peer leaves.
+    pub fn decided<M: Encodable + Send + 'static>(
+        version: i16,
+        message: impl Future<Output = M> + Send + 'static,
+    ) -> Self {
+        let decision = tasks::spawn(TaskKind::Decision, message);
+        Self::Exclusive(Box::pin(async move {
+            let message = decision.await.map_err(|error| error.to_string())?;
+            Reply::encode(&message, version)
+        }))
+    }
 }

@@ -7,7 +7,7 @@ use super::{
     error::ControllerError::{self, InvalidConfig, InvalidRequest},
 };
 use crate::metadata::{
-    Image, MetadataRecord,
+    Image, MetadataRecord, check_topic_name,
     topic_config::{BROKER_KEYS, ConfigKind, Valid, check_value, topic_key},
 };
 
@@ -19,6 +19,9 @@ pub enum Resource {
     /// A broker; `None` is the default of all.
     Broker(Option<i32>),
 }
+
+/// Keys and values that replace all there were; a null value is refused.
+pub type NewConfigs = Vec<(String, Option<String>)>;
 
 /// What to do to one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,19 +69,30 @@ fn check_topic_config(key: &str, value: &str) -> Result<(), ControllerError> {
 
 fn check_broker_config(key: &str, value: &str) -> Result<(), ControllerError> {
     match BROKER_KEYS.iter().find(|(name, ..)| *name == key) {
-        Some((name, kind, _, true)) => check_value(name, *kind, Valid::Any, value).map_err(InvalidConfig),
-        Some(_) => Err(InvalidRequest(format!("Cannot update these configs dynamically: Set({key})"))),
+        Some((name, kind, _, true)) => check_value(name, *kind, Valid::Any, value).map_err(InvalidRequest),
+        Some(_) => Err(InvalidRequest(format!("Cannot update these configs dynamically: [{key}]"))),
         // Kafka keeps keys that it does not know: they may be a plugin's
         None => Ok(()),
     }
 }
 
 impl Resource {
-    fn own(&self, image: &Image) -> Result<BTreeMap<String, String>, ControllerError> {
-        Ok(match self {
-            Self::Topic(name) => image.topic(name).ok_or(ControllerError::UnknownTopic)?.configs.clone(),
-            Self::Broker(id) => image.broker_configs(id.unwrap_or(-1)).cloned().unwrap_or_default(),
-        })
+    /// Its own settings, if it is there.
+    fn own(&self, image: &Image, node_id: i32) -> Result<BTreeMap<String, String>, ControllerError> {
+        match self {
+            Self::Topic(name) if name.is_empty() => {
+                Err(InvalidRequest("Default topic resources are not allowed.".into()))
+            }
+            Self::Topic(name) => {
+                check_topic_name(name).map_err(|error| ControllerError::InvalidTopic(error.to_string()))?;
+                let topic = image.topic(name).ok_or_else(|| ControllerError::NoSuchTopic(name.clone()))?;
+                Ok(topic.configs.clone())
+            }
+            Self::Broker(Some(id)) if *id != node_id => {
+                Err(InvalidRequest(format!("Unexpected broker id, expected {node_id}, but received {id}")))
+            }
+            Self::Broker(id) => Ok(image.broker_configs(id.unwrap_or(-1)).cloned().unwrap_or_default()),
+        }
     }
 
     fn check(&self, key: &str, value: &str) -> Result<(), ControllerError> {
@@ -125,9 +139,11 @@ impl Controller {
     ) -> Vec<Result<(), ControllerError>> {
         let _deciding = self.decide().await;
         let mut seen = HashSet::new();
+        let doubled: HashSet<&Resource> =
+            resources.iter().map(|(resource, _)| resource).filter(|resource| !seen.insert(*resource)).collect();
         let mut answers = Vec::with_capacity(resources.len());
         for (resource, changes) in resources {
-            if !seen.insert(resource) {
+            if doubled.contains(resource) {
                 answers.push(Err(InvalidRequest("Each resource must appear at most once.".into())));
                 continue;
             }
@@ -145,13 +161,13 @@ impl Controller {
         changes: &[ConfigChange],
     ) -> Result<Vec<MetadataRecord>, ControllerError> {
         let image = self.image.load();
-        let own = resource.own(&image)?;
+        let own = resource.own(&image, self.config.node_id)?;
         let mut keys = HashSet::new();
         let mut records = Vec::new();
         for change in changes {
             let key = change.key.as_str();
             if !keys.insert(key) {
-                return Err(InvalidRequest(format!("Error due to duplicate config keys: {key}")));
+                return Err(InvalidRequest("Error due to duplicate config keys".into()));
             }
             let value = match (change.op, &change.value) {
                 (ConfigOp::Delete, _) => None,
@@ -166,12 +182,9 @@ impl Controller {
                     Some(edit_list(&now, value, op == ConfigOp::Append))
                 }
             };
-            match &value {
-                Some(value) => resource.check(key, value)?,
-                None if matches!(resource, Resource::Topic(_)) && topic_key(key).is_none() => {
-                    return Err(InvalidConfig(format!("Unknown topic config name: {key}")));
-                }
-                None => {}
+            // a key that is not known may be taken back, as in Kafka: a newer version may have set it
+            if let Some(value) = &value {
+                resource.check(key, value)?;
             }
             if own.get(key) != value.as_ref() {
                 records.push(resource.record(&image, key, value.as_deref())?);
@@ -183,7 +196,7 @@ impl Controller {
     /// Replaces all settings of each resource: what is not named goes back to its default.
     pub async fn alter_configs(
         &self,
-        resources: &[(Resource, Vec<(String, Option<String>)>)],
+        resources: &[(Resource, NewConfigs)],
         validate_only: bool,
     ) -> Vec<Result<(), ControllerError>> {
         let changes: Vec<(Resource, Vec<ConfigChange>)> = resources
@@ -191,7 +204,7 @@ impl Controller {
             .map(|(resource, configs)| {
                 let image = self.image.load();
                 let named: HashSet<&str> = configs.iter().map(|(key, _)| key.as_str()).collect();
-                let own = resource.own(&image).unwrap_or_default();
+                let own = resource.own(&image, self.config.node_id).unwrap_or_default();
                 let dropped = own.into_keys().filter(|key| !named.contains(key.as_str()));
                 let deletes = dropped.map(|key| ConfigChange { key, op: ConfigOp::Delete, value: None });
                 let sets = configs.iter().map(|(key, value)| ConfigChange {

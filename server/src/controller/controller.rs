@@ -66,6 +66,11 @@ impl Controller {
         self.image.load()
     }
 
+    /// This broker.
+    pub fn node_id(&self) -> i32 {
+        self.config.node_id
+    }
+
     /// Settings that topics inherit.
     pub fn broker_defaults(&self) -> &BrokerDefaults {
         &self.config.broker_defaults

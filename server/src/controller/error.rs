@@ -14,6 +14,9 @@ pub enum ControllerError {
     /// UNKNOWN_TOPIC_OR_PARTITION (3).
     #[error("This server does not host this topic-partition.")]
     UnknownTopic,
+    /// The same, where Kafka names it.
+    #[error("The topic '{0}' does not exist.")]
+    NoSuchTopic(String),
     /// UNKNOWN_TOPIC_ID (100).
     #[error("This server does not host this topic ID.")]
     UnknownTopicId,

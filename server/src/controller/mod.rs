@@ -15,9 +15,9 @@ mod topics;
 #[cfg(test)]
 mod tests;
 
-pub use configs::{ConfigChange, ConfigOp, Resource};
+pub use configs::{ConfigChange, ConfigOp, NewConfigs, Resource};
 pub use controller::{Controller, ControllerConfig};
 pub use error::ControllerError;
 pub use handle::{ImageHandle, ImageListener};
-pub use log::{MetadataLog, ProposeError};
+pub use log::{MetadataLog, ProposeError, Proposing};
 pub use topics::{CreatedTopic, GrowTopic, NewTopic, TopicRef};

@@ -63,9 +63,12 @@ async fn topics_are_made_and_replay_gives_the_same_image() {
 #[tokio::test]
 async fn each_bad_topic_gets_its_own_error() {
     let (controller, _) = controller().await;
-    let cases: Vec<(NewTopic, fn(&ControllerError) -> bool)> = vec![
+    type Fits = fn(&ControllerError) -> bool;
+    let cases: Vec<(NewTopic, Fits)> = vec![
         (NewTopic { partitions: 0, ..new_topic("x") }, |e| matches!(e, ControllerError::InvalidPartitions(_))),
-        (NewTopic { partitions: 1_000_000, ..new_topic("x") }, |e| matches!(e, ControllerError::InvalidPartitions(_))),
+        (NewTopic { partitions: 51, ..new_topic("x") }, |e| matches!(e, ControllerError::InvalidPartitions(_))),
+        (NewTopic { partitions: 1_000_000, ..new_topic("x") }, |e| matches!(e, ControllerError::PolicyViolation(_))),
+        (new_topic("__cluster_metadata"), |e| matches!(e, ControllerError::InvalidRequest(_))),
         (NewTopic { replication_factor: 0, ..new_topic("x") }, |e| {
             matches!(e, ControllerError::InvalidReplicationFactor(_))
         }),

@@ -13,6 +13,9 @@ use super::{
 };
 use crate::metadata::{Image, MetadataRecord, check_topic_name, collides};
 
+/// Partitions that one request may make (Kafka `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`).
+const PARTITIONS_PER_REQUEST_MAX: usize = 10_000;
+
 /// A topic to be made.
 #[derive(Debug, Clone, Default)]
 pub struct NewTopic {
@@ -31,7 +34,7 @@ pub struct NewTopic {
 /// A topic that was made, or would have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedTopic {
-    /// Its id; zero where nothing was made.
+    /// Its id; one that nothing has where nothing was made.
     pub id: Uuid,
     /// How many partitions.
     pub partitions: i32,
@@ -70,6 +73,10 @@ impl Controller {
     ) -> Vec<Result<CreatedTopic, ControllerError>> {
         let _deciding = self.decide().await;
         let mut image = Image::clone(&self.image.load());
+        if self.partitions_asked(topics) > PARTITIONS_PER_REQUEST_MAX {
+            let what = "Excessively large number of partitions per request.";
+            return topics.iter().map(|_| Err(ControllerError::PolicyViolation(what.into()))).collect();
+        }
         let mut names = HashSet::new();
         let doubled: HashSet<&str> =
             topics.iter().map(|topic| topic.name.as_str()).filter(|name| !names.insert(*name)).collect();
@@ -84,7 +91,7 @@ impl Controller {
             answers.push(judged.map(|(created, planned)| {
                 planned.iter().for_each(|record| image.apply(record));
                 records.extend(planned);
-                if validate_only { CreatedTopic { id: Uuid::nil(), ..created } } else { created }
+                created
             }));
         }
         if !validate_only && let Err(error) = self.commit(&records).await {
@@ -95,12 +102,24 @@ impl Controller {
         answers
     }
 
+    fn partitions_asked(&self, topics: &[NewTopic]) -> usize {
+        let asked = |topic: &NewTopic| match topic.partitions {
+            -1 if topic.assignments.is_empty() => self.config.default_partitions.max(0) as usize,
+            -1 => topic.assignments.len(),
+            count => usize::try_from(count).unwrap_or(0),
+        };
+        topics.iter().map(asked).sum()
+    }
+
     fn plan_topic(
         &self,
         image: &Image,
         topic: &NewTopic,
     ) -> Result<(CreatedTopic, Vec<MetadataRecord>), ControllerError> {
         let name = &topic.name;
+        if name == "__cluster_metadata" {
+            return Err(InvalidRequest(format!("Creation of internal topic {name} is prohibited.")));
+        }
         check_topic_name(name).map_err(|error| InvalidTopic(error.to_string()))?;
         if image.topic(name).is_some() {
             return Err(ControllerError::TopicExists(name.clone()));
@@ -136,12 +155,12 @@ impl Controller {
 
     fn assignments(&self, image: &Image, topic: &NewTopic) -> Result<Vec<Vec<i32>>, ControllerError> {
         if !topic.assignments.is_empty() {
-            if topic.partitions != -1 {
-                let what = "A manual partition assignment was specified, but numPartitions was not set to -1.";
-                return Err(InvalidRequest(what.into()));
-            }
             if topic.replication_factor != -1 {
                 let what = "A manual partition assignment was specified, but replication factor was not set to -1.";
+                return Err(InvalidRequest(what.into()));
+            }
+            if topic.partitions != -1 {
+                let what = "A manual partition assignment was specified, but numPartitions was not set to -1.";
                 return Err(InvalidRequest(what.into()));
             }
             return manual(image, &topic.assignments);
@@ -156,7 +175,7 @@ impl Controller {
             topic.replication_factor
         };
         if factor < 1 {
-            let what = "Replication factor was set to an invalid non-positive value.";
+            let what = "Replication factor must be larger than 0, or -1 to use the default value.";
             return Err(InvalidReplicationFactor(what.into()));
         }
         self.check_room(image, partitions as usize)?;
@@ -249,19 +268,24 @@ fn manual(image: &Image, assignments: &[(i32, Vec<i32>)]) -> Result<Vec<Vec<i32>
     let sorted: BTreeMap<i32, &Vec<i32>> =
         assignments.iter().map(|(partition, replicas)| (*partition, replicas)).collect();
     if sorted.len() != assignments.len() {
-        return Err(InvalidAssignment("Found multiple manual partition assignments for one partition.".into()));
+        let mut seen = HashSet::new();
+        let doubled = assignments.iter().map(|(partition, _)| partition).find(|partition| !seen.insert(*partition));
+        let what = format!("Found multiple manual partition assignments for partition {}", doubled.unwrap_or(&0));
+        return Err(InvalidAssignment(what));
     }
     if !sorted.keys().copied().eq(0..assignments.len() as i32) {
         return Err(InvalidAssignment("partitions should be a consecutive 0-based integer sequence".into()));
     }
     let factor = sorted.values().next().map_or(0, |replicas| replicas.len());
     for replicas in sorted.values() {
-        let unique: HashSet<&i32> = replicas.iter().collect();
+        let mut seen = HashSet::new();
+        let doubled = replicas.iter().find(|id| !seen.insert(**id));
         if replicas.is_empty() {
             return Err(InvalidAssignment("The manual partition assignment includes an empty replica list.".into()));
         }
-        if unique.len() != replicas.len() {
-            return Err(InvalidAssignment("The manual partition assignment includes the broker twice.".into()));
+        if let Some(id) = doubled {
+            let what = format!("The manual partition assignment includes the broker {id} more than once.");
+            return Err(InvalidAssignment(what));
         }
         if replicas.len() != factor {
             let what = "The manual partition assignment includes partitions with different numbers of replicas.";
@@ -282,7 +306,8 @@ fn place(image: &Image, partitions: usize, factor: i16, first: usize) -> Result<
     let factor = usize::try_from(factor).unwrap_or(0);
     if factor > brokers.len() {
         let what = format!(
-            "The target replication factor of {factor} cannot be reached because only {} broker(s) are registered.",
+            "The target replication factor of {factor} cannot be reached because only {} broker(s) are registered or some \
+             brokers have all their log directories cordoned.",
             brokers.len()
         );
         return Err(InvalidReplicationFactor(format!("Unable to replicate the partition {factor} time(s): {what}")));

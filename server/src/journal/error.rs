@@ -39,6 +39,12 @@ pub enum JournalError {
         /// Where replay had to start.
         from: u64,
     },
+    /// The disk has no room. Nothing of the record counts as written, and the journal goes on.
+    #[error("journal {path}: the disk is full")]
+    Full {
+        /// The file that could not be made.
+        path: PathBuf,
+    },
     /// An earlier write or sync failed; nothing is retried.
     #[error(transparent)]
     Failed(#[from] JournalFailed),

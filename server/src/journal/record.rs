@@ -94,13 +94,6 @@ pub enum Record<'a> {
         /// Its id.
         replica: ReplicaId,
     },
-    /// Whether a replica's entries bypass the journal from here on (`write.caching`, `tidemark.storage`).
-    Mode {
-        /// Whose.
-        replica: ReplicaId,
-        /// They do.
-        unjournaled: bool,
-    },
 }
 
 /// What a record says, as replay hands it out.
@@ -121,8 +114,6 @@ pub enum OwnedRecord {
     CreateReplica { replica: ReplicaId, topic_id: [u8; 16], partition: i32, dir: String },
     /// See [`Record::DeleteReplica`].
     DeleteReplica { replica: ReplicaId },
-    /// See [`Record::Mode`].
-    Mode { replica: ReplicaId, unjournaled: bool },
 }
 
 /// A record header's fields.
@@ -217,7 +208,6 @@ const KIND_VOTE: u8 = 4;
 const KIND_BOOT_EPOCH: u8 = 5;
 const KIND_CREATE_REPLICA: u8 = 6;
 const KIND_DELETE_REPLICA: u8 = 7;
-const KIND_MODE: u8 = 8;
 
 /// A header without the fields that only the writer knows, and the payload behind it.
 pub(super) struct Parts<'a> {
@@ -265,7 +255,6 @@ impl<'a> Record<'a> {
                 plain(KIND_CREATE_REPLICA, replica, 0, i64::from(partition), 0)
             }
             Self::DeleteReplica { replica } => plain(KIND_DELETE_REPLICA, replica, 0, 0, 0),
-            Self::Mode { replica, unjournaled } => plain(KIND_MODE, replica, 0, i64::from(unjournaled), 0),
         };
         let header = if small.is_empty() {
             header
@@ -310,7 +299,6 @@ impl OwnedRecord {
                 Self::CreateReplica { replica, topic_id: *topic_id, partition: i32::try_from(header.number).ok()?, dir }
             }
             KIND_DELETE_REPLICA => Self::DeleteReplica { replica },
-            KIND_MODE => Self::Mode { replica, unjournaled: header.number != 0 },
             _ => return None,
         })
     }

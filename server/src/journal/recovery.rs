@@ -132,7 +132,7 @@ impl Recovery {
                 Some(record) => take(good.end, record)?,
                 None => {
                     let found = u32::from(good.header.kind);
-                    return Err(JournalError::NewerVersion { path: self.dir.clone(), found, known: 8 }.into());
+                    return Err(JournalError::NewerVersion { path: self.dir.clone(), found, known: 7 }.into());
                 }
             }
         }

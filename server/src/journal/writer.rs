@@ -29,8 +29,9 @@ use crate::os::{
 /// Called once the record is durable, or never will be; on the sync thread, in stream order. Must be short.
 pub type Completion = Box<dyn FnOnce(Result<(), JournalFailed>) + Send>;
 
-/// Spare files that are kept for reuse; more are removed.
-const SPARE_FILES_MAX: usize = 2;
+/// Spare files that are kept for reuse; more are removed. As many of the largest size as two checkpoints free, so that a
+/// busy journal makes no new file: zeros cost as much as the records that come to lie there.
+const SPARE_FILES_MAX: usize = 8;
 
 /// How the journal uses its files.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +46,7 @@ pub struct JournalConfig {
 
 impl Default for JournalConfig {
     fn default() -> Self {
-        Self { initial_file_bytes: 1 << 20, file_bytes_max: 16 << 20, inline_sync: false }
+        Self { initial_file_bytes: 256 << 10, file_bytes_max: 16 << 20, inline_sync: false }
     }
 }
 
@@ -106,6 +107,8 @@ struct State {
     generation: u64,
     failed: Option<JournalFailed>,
     closing: bool,
+    /// The sync thread waits for work; else it will see by itself that there is some.
+    asleep: bool,
 }
 
 impl fmt::Debug for Journal {
@@ -133,6 +136,7 @@ impl Journal {
             generation: start.generation,
             failed: None,
             closing: false,
+            asleep: false,
         };
         let journal = Self(Arc::new(Shared {
             disk: start.disk,
@@ -159,21 +163,26 @@ impl Journal {
     /// `on_synced` was called with `Ok`.
     ///
     /// # Errors
-    /// The write failed, now or earlier: the journal is finished, and so is the process.
+    /// [`JournalError::Full`]: nothing was written. Any other: the write failed, now or earlier, the journal is finished,
+    /// and so is the process.
     pub fn append(&self, record: &Record<'_>, on_synced: Option<Completion>) -> Result<Lsn, JournalError> {
         let shared = &*self.0;
         let mut state = shared.lock();
         state.check()?;
         let end = match shared.write(&mut state, record) {
             Ok(end) => end,
+            Err(error @ JournalError::Full { .. }) => return Err(error),
             Err(error) => return Err(shared.fail(state, "write", error)),
         };
         if let Some(completion) = on_synced {
             state.waiting.push_back((end, completion));
         }
         shared.written.store(end.0, Ordering::Release);
+        let asleep = std::mem::take(&mut state.asleep);
         drop(state);
-        shared.work.notify_one();
+        if asleep {
+            shared.work.notify_one();
+        }
         Ok(end)
     }
 
@@ -303,7 +312,8 @@ impl Shared {
         slices.push(IoSlice::new(&parts.small));
         slices.extend(parts.frame.iter().map(|part| IoSlice::new(part)));
         slices.push(IoSlice::new(&PADDING[..padding]));
-        at(&self.dir, file.write_all_at(&slices, state.position))?;
+        // what a full disk took of the record is written over by the next one: its place and chain stay
+        self.unless_full(file.write_all_at(&slices, state.position))?;
         if !state.dirty.iter().any(|dirty| Arc::ptr_eq(dirty, &file)) {
             state.dirty.push(file);
         }
@@ -328,11 +338,14 @@ impl Shared {
                 let bytes = grown.min(self.config.file_bytes_max).max(wanted);
                 let sequence = state.next_sequence;
                 state.next_sequence += 1;
-                JournalFile::create(&self.disk, &self.dir, sequence, bytes)?
+                self.create_file(sequence, bytes)?
             }
         };
         let header = FileHeader { start: state.end, previous: state.chain, boot_epoch: state.boot_epoch };
-        at(&next.path, next.file.write_all_at(&[IoSlice::new(&header.encode())], 0))?;
+        if let Err(error) = self.unless_full(next.file.write_all_at(&[IoSlice::new(&header.encode())], 0)) {
+            state.spare.push(next);
+            return Err(error);
+        }
         state.position = FILE_HEADER_LEN;
         state.live.push((next.clone(), state.end));
         let file = next.file.clone();
@@ -340,11 +353,31 @@ impl Shared {
         Ok(file)
     }
 
+    fn unless_full<T>(&self, result: io::Result<T>) -> Result<T, JournalError> {
+        result.map_err(|cause| match cause.kind() {
+            io::ErrorKind::StorageFull => JournalError::Full { path: self.dir.clone() },
+            _ => JournalError::Io { path: self.dir.clone(), cause },
+        })
+    }
+
+    /// Makes the next file. Without room for it, the beginning of one is removed again.
+    fn create_file(&self, sequence: u64, bytes: u64) -> Result<JournalFile, JournalError> {
+        JournalFile::create(&self.disk, &self.dir, sequence, bytes).map_err(|error| match error {
+            JournalError::Io { path, cause } if cause.kind() == io::ErrorKind::StorageFull => {
+                // it holds no header: a start would remove it too
+                let _ = self.disk.remove_file(&path);
+                JournalError::Full { path }
+            }
+            other => other,
+        })
+    }
+
     fn run(&self) {
         loop {
             {
                 let mut state = self.lock();
                 while state.dirty.is_empty() && !state.closing {
+                    state.asleep = true;
                     state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
                 if state.dirty.is_empty() || state.failed.is_some() {
@@ -417,7 +450,7 @@ impl Shared {
             (state.next_sequence - 1, bytes)
         };
         // without a spare the next append makes its file itself, and reports what is wrong
-        if let Ok(file) = JournalFile::create(&self.disk, &self.dir, sequence, bytes) {
+        if let Ok(file) = self.create_file(sequence, bytes) {
             self.lock().spare.push(file);
         }
     }

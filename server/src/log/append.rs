@@ -16,7 +16,7 @@ use super::{
 use crate::os::checksum;
 
 /// Above this many bytes, joining two known checksums is cheaper than reading the bytes again.
-const COMBINE_BYTES_MIN: usize = 16 * 1024;
+const COMBINE_BYTES_MIN: usize = 1024;
 
 /// A frame that was written to the page cache.
 #[derive(Debug, Clone, Copy)]
@@ -143,7 +143,8 @@ impl Log {
         let flush = active.note_frame(&stored, index, frame_crc, interval);
         if flush {
             let path = active.index_path(&dir);
-            let index_file = active.index.flush(&*disk, &path)?;
+            // the frame is written: rows that a full disk does not take stay in memory until it does
+            let index_file = unless_full(active.index.flush(&*disk, &path))?.flatten();
             self.dirty.extend(index_file);
         }
         if !self.dirty.last().is_some_and(|last| std::sync::Arc::ptr_eq(last, &file)) {
@@ -166,8 +167,8 @@ impl Log {
     pub(super) fn note(&mut self, stored: &BatchHeader, len: usize) -> Result<(), LogError> {
         let new_epoch = !stored.is_internal()
             && self.epochs.assign(stored.partition_leader_epoch, stored.base_offset, self.next_index);
-        if new_epoch {
-            self.epochs.write(&*self.disk, &self.dir)?;
+        if new_epoch && unless_full(self.epochs.write(&*self.disk, &self.dir))?.is_none() {
+            self.epochs.save_later();
         }
         if !stored.is_internal() {
             self.producers.update(stored, true);
@@ -195,6 +196,14 @@ impl Log {
         let old = active.first_timestamp >= 0 && clock.saturating_sub(active.first_timestamp) > self.config.segment_ms;
         let far = base_offset + i64::from(header.last_offset_delta.max(0)) - active.base_offset > i64::from(i32::MAX);
         full || old || far
+    }
+}
+
+/// `None` where only room was lacking.
+fn unless_full<T>(result: Result<T, LogError>) -> Result<Option<T>, LogError> {
+    match result {
+        Err(LogError::Io { cause, .. }) if cause.kind() == std::io::ErrorKind::StorageFull => Ok(None),
+        result => result.map(Some),
     }
 }
 

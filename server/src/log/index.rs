@@ -190,6 +190,19 @@ impl SegmentIndex {
         Ok(())
     }
 
+    /// Every row of a file; `None` for one that does not check, or is cut short.
+    pub fn read_rows(disk: &dyn Disk, path: &Path) -> Result<Vec<Option<Row>>, LogError> {
+        let file = at(path, disk.open(path, OpenMode::Read))?;
+        let mut bytes = vec![0; at(path, file.size())? as usize];
+        at(path, file.read_exact_at(&mut bytes, 0))?;
+        Ok(bytes.chunks(ROW_LEN).map(Row::decode).collect())
+    }
+
+    /// Closes the file; the next touch opens it again.
+    pub fn close_file(&mut self) {
+        self.file = OnceLock::new();
+    }
+
     fn file(&self, disk: &dyn Disk, path: &Path) -> Result<&SharedFile, BadIndex> {
         if let Some(file) = self.file.get() {
             return Ok(file);

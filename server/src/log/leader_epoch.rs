@@ -22,56 +22,76 @@ pub struct EpochEntry {
 }
 
 /// The epochs of one log, both fields rising.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct EpochCache(Vec<EpochEntry>);
+#[derive(Debug, Clone, Default)]
+pub(super) struct EpochCache {
+    entries: Vec<EpochEntry>,
+    /// The last epoch was begun and no frame of it was noted yet: the file does not have it.
+    unsaved: bool,
+}
 
 impl EpochCache {
-    /// Notes that a frame of `epoch` was appended. True if the epoch is new.
-    pub fn assign(&mut self, epoch: i32, start_offset: i64, first_index: u64) -> bool {
-        if self.0.last().is_some_and(|last| last.epoch >= epoch) {
-            return false;
+    /// Notes that a leader starts in `epoch` at the log's end. In memory only: without a frame it leaves no trace on disk.
+    pub fn begin(&mut self, epoch: i32, start_offset: i64, first_index: u64) {
+        if self.entries.last().is_some_and(|last| last.epoch >= epoch) {
+            return;
         }
         // an epoch that began here and took no offset is replaced by the one that does
-        self.0.retain(|entry| entry.start_offset < start_offset);
-        self.0.push(EpochEntry { epoch, start_offset, first_index });
-        true
+        self.entries.retain(|entry| entry.start_offset < start_offset);
+        self.entries.push(EpochEntry { epoch, start_offset, first_index });
+        self.unsaved = true;
     }
 
-    /// The largest epoch at or below `epoch` and the offset where it ends; `None` if all are larger.
+    /// Notes that a frame of `epoch` was appended. True if the file has to be written.
+    pub fn assign(&mut self, epoch: i32, start_offset: i64, first_index: u64) -> bool {
+        self.begin(epoch, start_offset, first_index);
+        std::mem::take(&mut self.unsaved)
+    }
+
+    /// The file could not be written: the next frame tries again.
+    pub fn save_later(&mut self) {
+        self.unsaved = true;
+    }
+
+    /// The largest epoch at or below `epoch` and the offset where it ends; `None` for an epoch above all. Below all of them
+    /// the answer is the epoch asked for and where the first begins (`LeaderEpochFileCache.endOffsetFor`).
     pub fn end_offset_for(&self, epoch: i32, log_end_offset: i64) -> Option<(i32, i64)> {
-        let next = self.0.partition_point(|entry| entry.epoch <= epoch);
-        let found = self.0.get(next.checked_sub(1)?)?;
-        Some((found.epoch, self.0.get(next).map_or(log_end_offset, |entry| entry.start_offset)))
+        let next = self.entries.partition_point(|entry| entry.epoch <= epoch);
+        let found = next.checked_sub(1).and_then(|place| self.entries.get(place));
+        match (found, self.entries.get(next)) {
+            (found, Some(higher)) => Some((found.map_or(epoch, |found| found.epoch), higher.start_offset)),
+            (Some(found), None) => (found.epoch == epoch).then_some((epoch, log_end_offset)),
+            (None, None) => None,
+        }
     }
 
     /// The epoch that wrote this offset.
     pub fn epoch_at(&self, offset: i64) -> Option<i32> {
-        let next = self.0.partition_point(|entry| entry.start_offset <= offset);
-        self.0.get(next.checked_sub(1)?).map(|entry| entry.epoch)
+        let next = self.entries.partition_point(|entry| entry.start_offset <= offset);
+        self.entries.get(next.checked_sub(1)?).map(|entry| entry.epoch)
     }
 
     pub fn entries(&self) -> &[EpochEntry] {
-        &self.0
+        &self.entries
     }
 
     /// Forgets what lies at or behind a new end.
     pub fn truncate_from_end(&mut self, end_offset: i64, end_index: u64) {
-        self.0.retain(|entry| entry.start_offset < end_offset && entry.first_index < end_index);
+        self.entries.retain(|entry| entry.start_offset < end_offset && entry.first_index < end_index);
     }
 
     /// Forgets epochs that ended before a new start; the one that spans it starts there.
     pub fn truncate_from_start(&mut self, start_offset: i64) {
-        let keep = self.0.partition_point(|entry| entry.start_offset <= start_offset).saturating_sub(1);
-        self.0.drain(..keep);
-        if let Some(first) = self.0.first_mut() {
+        let keep = self.entries.partition_point(|entry| entry.start_offset <= start_offset).saturating_sub(1);
+        self.entries.drain(..keep);
+        if let Some(first) = self.entries.first_mut() {
             first.start_offset = first.start_offset.max(start_offset);
         }
     }
 
     /// Writes the file; not synced, since it can be rebuilt.
     pub fn write(&self, disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
-        let mut text = format!("1\n{}\n", self.0.len());
-        for entry in &self.0 {
+        let mut text = format!("1\n{}\n", self.entries.len());
+        for entry in &self.entries {
             // writing to a String cannot fail
             let _ = writeln!(text, "{} {} {}", entry.epoch, entry.start_offset, entry.first_index);
         }
@@ -105,7 +125,7 @@ impl EpochCache {
         let rising = entries
             .windows(2)
             .all(|pair| pair[0].epoch < pair[1].epoch && pair[0].start_offset <= pair[1].start_offset);
-        rising.then_some(Self(entries))
+        rising.then_some(Self { entries, unsaved: false })
     }
 }
 
@@ -118,13 +138,22 @@ mod tests {
         let mut cache = EpochCache::default();
         assert!(cache.assign(1, 0, 1) && !cache.assign(1, 5, 6));
         assert!(cache.assign(3, 10, 11) && cache.assign(4, 10, 11));
-        assert_eq!(cache.end_offset_for(0, 20), None);
+        assert_eq!(cache.end_offset_for(0, 20), Some((0, 0)));
         assert_eq!(cache.end_offset_for(2, 20), Some((1, 10)));
-        assert_eq!(cache.end_offset_for(9, 20), Some((4, 20)));
+        assert_eq!(cache.end_offset_for(4, 20), Some((4, 20)));
+        assert_eq!(cache.end_offset_for(9, 20), None);
         assert_eq!((cache.epoch_at(9), cache.epoch_at(10)), (Some(1), Some(4)));
         cache.truncate_from_start(12);
         assert_eq!(cache.entries(), [EpochEntry { epoch: 4, start_offset: 12, first_index: 11 }]);
         cache.truncate_from_end(12, 11);
         assert!(cache.entries().is_empty());
+    }
+
+    #[test]
+    fn an_epoch_is_saved_with_its_first_frame() {
+        let mut cache = EpochCache::default();
+        cache.begin(3, 5, 6);
+        assert_eq!(cache.end_offset_for(3, 5), Some((3, 5)));
+        assert!(cache.assign(3, 5, 6) && !cache.assign(3, 9, 10));
     }
 }

@@ -151,10 +151,9 @@ impl Log {
         if let Some(active) = self.segments.back_mut() {
             self.dirty.extend(active.seal(&*self.disk, &self.dir, next_index, next_offset)?);
         }
-        if !self.producers.is_empty() {
-            let path = self.dir.join(file_name(next_offset, "snapshot"));
-            self.dirty.push(self.producers.write(&*self.disk, &path)?);
-        }
+        // an empty one too: without it the next start would walk the whole log to learn that there is nothing to know
+        let path = self.dir.join(file_name(next_offset, "snapshot"));
+        self.dirty.push(self.producers.write(&*self.disk, &path)?);
         self.start_segment()
     }
 
@@ -229,6 +228,11 @@ impl Log {
         self.epochs.entries()
     }
 
+    /// A leader starts in this epoch at the log's end.
+    pub fn begin_epoch(&mut self, epoch: i32) {
+        self.epochs.begin(epoch, self.next_offset, self.next_index);
+    }
+
     /// The largest epoch at or below `epoch` and the offset where it ends; `None` if there is none.
     pub fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
         self.epochs.end_offset_for(epoch, self.next_offset)
@@ -282,7 +286,7 @@ impl Log {
         let index_path = active.index_path(&dir);
         let index = active.index.flush(&*disk, &index_path)?;
         self.dirty.extend(index);
-        if !self.producers.is_empty() && self.checkpoint_snapshots.back() != Some(&self.next_offset) {
+        if self.next_offset > 0 && self.checkpoint_snapshots.back() != Some(&self.next_offset) {
             let path = dir.join(file_name(self.next_offset, "snapshot"));
             self.dirty.push(self.producers.write(&*disk, &path)?);
             self.dirty_dir = true;

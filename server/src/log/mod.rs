@@ -16,6 +16,7 @@
 //! Not here: commit, journal, Raft, topics, who may write. A volatile log is the same log over a disk in memory.
 
 mod append;
+mod check;
 mod config;
 mod error;
 mod frame;
@@ -27,6 +28,7 @@ mod open;
 mod producer_state;
 mod read;
 mod retention;
+mod scan;
 mod segment;
 mod timestamp;
 mod truncate;
@@ -36,6 +38,7 @@ mod walk;
 mod tests;
 
 pub use append::Appended;
+pub use check::{Finding, FindingKind, SegmentCheck, check_segment, rebuild_index, segments_in};
 pub use config::{LogConfig, LogIdentity};
 pub use error::{AppendError, LogError, ReadError, SequenceError};
 pub use frame::{InternalKind, SegmentHeader};
@@ -44,6 +47,7 @@ pub use log::{Capture, Log};
 pub use open::OpenReport;
 pub use producer_state::{ProducerInfo, SequenceCheck};
 pub use read::{FileSlice, ReadSlices};
+pub use scan::{FrameScan, Scanned};
 pub use timestamp::TimestampOffset;
 pub use walk::{FrameWalk, WalkedFrame};
 

@@ -65,6 +65,15 @@ impl Log {
         Ok((log, report))
     }
 
+    /// The topic that a log's `partition.metadata` names; `None` if it is missing or bad.
+    pub fn topic_id_in(disk: &dyn crate::os::disk::Disk, dir: &Path) -> Option<uuid::Uuid> {
+        let file = disk.open(&dir.join("partition.metadata"), crate::os::disk::OpenMode::Read).ok()?;
+        let mut bytes = [0; 128];
+        let len = file.read_at(&mut bytes, 0).ok()?;
+        let text = std::str::from_utf8(bytes.get(..len)?).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("topic_id: ")?.trim().parse().ok())
+    }
+
     /// Tells an opened log where it starts; the journal and its checkpoints keep that number.
     pub fn restore_log_start(&mut self, offset: i64) {
         self.log_start_offset = self.log_start_offset.max(offset);
@@ -225,8 +234,9 @@ impl Log {
         let mut from = end.map_or(0, |end| end.position);
         loop {
             let whole = self.walk_segment(place, from, report)?;
-            let follows =
-                self.segments.get(place + 1).is_some_and(|next| whole && next.base_offset == self.next_offset);
+            let follows = self.segments.get(place + 1).is_some_and(|next| {
+                whole && next.base_offset == self.next_offset && next.read_header(&*self.disk, &self.dir).is_ok()
+            });
             if !follows {
                 break;
             }
@@ -243,6 +253,10 @@ impl Log {
     fn last_headed_segment(&mut self, report: &mut OpenReport) -> Result<usize, LogError> {
         for place in (0..self.segments.len()).rev() {
             match self.segments[place].read_header(&*self.disk, &self.dir) {
+                Ok(header) if header.topic_id != self.identity.topic_id => {
+                    let (found, expected) = (header.topic_id, self.identity.topic_id);
+                    return Err(LogError::WrongTopic { path: self.dir.clone(), found, expected });
+                }
                 Ok(header) => {
                     self.segments[place].first_index = header.first_index;
                     self.next_index = header.first_index;
@@ -294,6 +308,10 @@ impl Log {
             good_end = frame.end();
         }
         self.last_leader_epoch = epoch;
+        if good_end == 0 {
+            // its checksum is right, and does not cover base offset and epoch: never cut away what opens a segment
+            return Err(self.damaged("a header frame does not fit its segment"));
+        }
         if good_end < found {
             report.truncated_bytes += found - good_end;
             at(&dir, file.set_len(good_end))?;

@@ -199,10 +199,6 @@ impl ProducerStates {
         });
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.producers.is_empty()
-    }
-
     /// All, by id.
     pub fn describe(&self) -> Vec<ProducerInfo> {
         let mut all: Vec<ProducerInfo> = self
@@ -340,6 +336,6 @@ mod tests {
         file.write_all_at(&[IoSlice::new(b"!")], 20).unwrap();
         assert!(ProducerStates::read(&disk, Path::new("/s")).is_none());
         states.expire(1 + 86_400_000, 86_400_000);
-        assert!(states.is_empty());
+        assert!(states.producers.is_empty());
     }
 }

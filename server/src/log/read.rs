@@ -27,9 +27,18 @@ pub struct ReadSlices {
     pub bytes: usize,
 }
 
+/// What a read is about, from `offset` up to `upper`.
+struct Wanted {
+    offset: i64,
+    max_bytes: usize,
+    min_one: bool,
+    upper: i64,
+}
+
 impl Log {
     /// Reads from `offset` up to `upper_offset` (exclusive: the high watermark, or the last stable offset), at most `max_bytes`; with
-    /// `min_one` the first batch comes whole even if it is larger. One call stays within one segment, as Kafka's does.
+    /// `min_one` the first batch comes whole even if it is larger. Goes on
+    /// from segment to segment.
     ///
     /// # Errors
     /// An offset that does not exist, or damage at it.
@@ -56,35 +65,49 @@ impl Log {
                 upper = upper.min(*from);
             }
         }
+        let wanted = Wanted { offset, max_bytes, min_one, upper };
         let mut place = self.segments.partition_point(|segment| segment.base_offset <= offset).saturating_sub(1);
+        let mut out = ReadSlices::default();
         while let Some(segment) = self.segments.get(place) {
             if segment.base_offset >= upper {
                 break;
             }
-            if let Some(slices) = self.read_segment(place, segment, offset, max_bytes, min_one, upper)? {
-                return Ok(slices);
+            if out.bytes > 0 {
+                // on into the next segment, or a reader near the end of an old one would wait for bytes that are there
+                let max_bytes = max_bytes.saturating_sub(out.bytes);
+                let rest = Wanted { offset: segment.base_offset, max_bytes, min_one: false, upper };
+                match self.read_segment(place, segment, &rest) {
+                    Ok(Some(more)) if more.bytes > 0 => {
+                        out.bytes += more.bytes;
+                        out.slices.extend(more.slices);
+                    }
+                    // what is wrong there is told to whoever starts there
+                    _ => break,
+                }
+            } else if let Some(slices) = self.read_segment(place, segment, &wanted)? {
+                out = slices;
+                if out.bytes == 0 {
+                    break;
+                }
             }
             place += 1;
         }
-        Ok(ReadSlices::default())
+        Ok(out)
     }
 
     /// `None` if the segment holds no batch from `offset` on (a gap at its end).
-    fn read_segment(
-        &self,
-        place: usize,
-        segment: &Segment,
-        offset: i64,
-        max_bytes: usize,
-        min_one: bool,
-        upper: i64,
-    ) -> Result<Option<ReadSlices>, ReadError> {
+    fn read_segment(&self, place: usize, segment: &Segment, wanted: &Wanted) -> Result<Option<ReadSlices>, ReadError> {
+        let Wanted { offset, max_bytes, min_one, upper } = *wanted;
         let (disk, dir) = (&*self.disk, &*self.dir);
         let found = segment.find(disk, dir, offset).map_err(|error| self.as_damage(place, offset, error))?;
         let Some(first) = found.filter(|frame| frame.header.base_offset < upper) else { return Ok(None) };
         let start = first.position as u32;
         let end = self.position_of(place, segment, upper)?;
-        let want = if min_one { max_bytes.max(first.header.size_in_bytes()) } else { max_bytes };
+        if !min_one && max_bytes < first.header.size_in_bytes() {
+            // a piece of a batch alone is of no use to anybody (Kafka `LogReadInfo.firstEntryIncomplete`)
+            return Ok(Some(ReadSlices::default()));
+        }
+        let want = max_bytes.max(first.header.size_in_bytes());
         let file = segment.file(disk, dir)?;
         let mut out = ReadSlices::default();
         let mut position = start;

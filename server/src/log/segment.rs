@@ -104,6 +104,7 @@ impl Segment {
     /// Closes its files; the next touch opens them again.
     pub fn close_files(&mut self) {
         self.file = OnceLock::new();
+        self.index.close_file();
     }
 
     pub fn has_batches(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Lookups by time: the first record at or after a moment, and the latest one; inside compressed batches too.
 
-use tidemark_record::{BatchHeader, Records, TimestampType, builder::inflated, compression::INFLATED_BYTES_MAX};
+use tidemark_record::{BatchHeader, HEADER_LEN, RecordStream, TimestampType, inflate::INFLATED_BYTES_MAX};
 
 use super::{error::ReadError, log::Log, walk::FrameWalk};
 
@@ -86,9 +86,11 @@ impl Log {
                 return Ok(None);
             }
             let bytes = walk.read_frame(&frame)?;
-            let damaged = || ReadError::Damaged { from: header.base_offset, to: header.next_offset() };
-            tidemark_record::batch::verify(&bytes).map_err(|_| damaged())?;
-            let found = first_at_or_after(&header, &bytes, target, self.log_start_offset).ok_or_else(damaged)?;
+            tidemark_record::batch::verify(&bytes)
+                .map_err(|_| ReadError::Damaged { from: header.base_offset, to: header.next_offset() })?;
+            // a checksum that holds over records that do not: a producer compressed nonsense, and where it lies is an answer
+            let found = first_at_or_after(&header, &bytes, target, self.log_start_offset)
+                .unwrap_or(Some((header.base_offset.max(self.log_start_offset), header.max_timestamp)));
             if let Some((offset, timestamp)) = found.filter(|(offset, _)| *offset < upper_offset) {
                 return Ok(Some(TimestampOffset { offset, timestamp, leader_epoch: header.partition_leader_epoch }));
             }
@@ -102,9 +104,10 @@ fn first_at_or_after(header: &BatchHeader, batch: &[u8], target: i64, from: i64)
     if header.attributes.timestamp_type() == TimestampType::LogAppend {
         return Some(Some((header.base_offset.max(from), header.max_timestamp)));
     }
-    let records = inflated(header, batch, INFLATED_BYTES_MAX).ok()?;
-    for record in Records::new(&records, header.records_count) {
-        let record = record.ok()?;
+    let payload = batch.get(HEADER_LEN..)?;
+    let mut records =
+        RecordStream::new(header.compression()?, payload, header.records_count, INFLATED_BYTES_MAX).ok()?;
+    while let Some(record) = records.next_outline().ok()? {
         let timestamp = header.base_timestamp.wrapping_add(record.timestamp_delta);
         let offset = header.base_offset.wrapping_add(i64::from(record.offset_delta));
         if timestamp >= target && offset >= from {

@@ -18,7 +18,7 @@ pub fn check_topic_name(name: &str) -> Result<(), NameError> {
         return refuse("Topic name is invalid: the empty string is not allowed".into());
     }
     if name == "." || name == ".." {
-        return refuse("Topic name is invalid: '.' or '..' is not allowed".into());
+        return refuse(format!("Topic name is invalid: '{name}' is not allowed"));
     }
     if name.len() > NAME_LEN_MAX {
         return refuse(format!(

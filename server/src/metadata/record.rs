@@ -272,7 +272,7 @@ mod tests {
             for cut in 0..bytes.len() {
                 prop_assert!(MetadataRecord::decode(&bytes[..cut]).is_err());
             }
-            let mut newer = bytes.clone();
+            let mut newer = bytes;
             newer[1] = 9;
             let refused = matches!(MetadataRecord::decode(&newer), Err(RecordError::Unknown { .. }));
             prop_assert!(refused);

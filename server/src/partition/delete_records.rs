@@ -1,6 +1,12 @@
-//! DeleteRecords' answer: a wait for the moved log start. Not here: files; retention deletes them.
+//! DeleteRecords: moves the log start, and deletes the segments below once the move is durable. Not here: retention by
+//! time and size.
 
-use super::waiters::{CommitError, Committed};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::{partition::Partition, waiters::CommitError};
+use crate::raft::{ReplicaError, Solo};
 
 /// Why records were not deleted.
 #[derive(Debug, thiserror::Error)]
@@ -27,19 +33,56 @@ pub enum DeleteRecordsError {
 /// A log start that was moved and is on its way to the disk.
 #[derive(Debug)]
 pub struct DeletedRecords {
-    pub(super) low_watermark: i64,
-    pub(super) committed: Option<Committed>,
+    low_watermark: i64,
+    durable: oneshot::Receiver<()>,
+    replica: Arc<Solo>,
 }
 
 impl DeletedRecords {
-    /// Waits until the move survives a crash; gives the low watermark, the new log start.
+    /// Waits until the move survives a crash, and deletes the segments below; gives the low watermark, the new log start.
     ///
     /// # Errors
     /// The partition failed or went away meanwhile.
     pub async fn low_watermark(self) -> Result<i64, CommitError> {
-        if let Some(committed) = self.committed {
-            committed.await?;
+        self.durable.await.map_err(|_| CommitError::Storage)?;
+        match self.replica.delete_old_segments() {
+            Ok(_) | Err(ReplicaError::Deleted) => Ok(self.low_watermark),
+            Err(_) => Err(CommitError::Storage),
         }
-        Ok(self.low_watermark)
+    }
+}
+
+impl Partition {
+    /// Moves the log start up to `offset` (-1: the high watermark). Await the result's
+    /// [`DeletedRecords::low_watermark`] before answering.
+    ///
+    /// # Errors
+    /// See [`DeleteRecordsError`].
+    pub fn delete_records(&self, offset: i64) -> Result<DeletedRecords, DeleteRecordsError> {
+        if !self.settings.load().deletes {
+            return Err(DeleteRecordsError::PolicyViolation);
+        }
+        let high_watermark = self.high_watermark();
+        let offset = if offset == -1 { high_watermark } else { offset };
+        if !(0..=high_watermark).contains(&offset) {
+            return Err(DeleteRecordsError::OffsetOutOfRange { offset, high_watermark });
+        }
+        Ok(self.move_log_start(offset)?)
+    }
+
+    /// Moves the log start; long polls below it look again.
+    pub(super) fn move_log_start(&self, offset: i64) -> Result<DeletedRecords, ReplicaError> {
+        let (low_watermark, durable) = self.replica.move_log_start(offset)?;
+        self.waiters.disturb();
+        Ok(DeletedRecords { low_watermark, durable, replica: Arc::clone(&self.replica) })
+    }
+}
+
+impl From<ReplicaError> for DeleteRecordsError {
+    fn from(error: ReplicaError) -> Self {
+        match error {
+            ReplicaError::Deleted => Self::NotLeader,
+            other => Self::Storage(other.to_string()),
+        }
     }
 }

@@ -4,7 +4,12 @@ use std::{io, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::os::disk::SharedFile;
+use super::partition::Partition;
+use crate::{
+    log::{FileSlice, ReadError},
+    os::disk::SharedFile,
+    raft::ReplicaError,
+};
 
 /// What one partition of a fetch asks for.
 #[derive(Debug, Clone, Copy)]
@@ -130,4 +135,73 @@ pub enum FetchError {
     /// Damaged here, or the disk failed: KAFKA_STORAGE_ERROR (56).
     #[error("storage: {0}")]
     Storage(Arc<str>),
+}
+
+/// A client's epoch against ours (Kafka `Partition.checkCurrentLeaderEpoch`); -1 is no claim.
+pub(super) fn check_epoch<E>(
+    claimed: i32,
+    ours: i32,
+    fenced: impl FnOnce() -> E,
+    unknown: impl FnOnce() -> E,
+) -> Result<(), E> {
+    match claimed {
+        -1 => Ok(()),
+        claimed if claimed < ours => Err(fenced()),
+        claimed if claimed > ours => Err(unknown()),
+        _ => Ok(()),
+    }
+}
+
+impl Partition {
+    /// Committed records from an offset.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub fn fetch(&self, params: &FetchParams) -> Result<Fetched, FetchError> {
+        let leader_epoch = self.leader_epoch();
+        check_epoch(
+            params.current_leader_epoch,
+            leader_epoch,
+            || FetchError::FencedLeaderEpoch { leader_epoch },
+            || FetchError::UnknownLeaderEpoch { leader_epoch },
+        )?;
+        let high_watermark = self.high_watermark();
+        let last_stable_offset = self.last_stable_offset();
+        let upper = if params.read_committed { last_stable_offset } else { high_watermark };
+        let (read, log_start_offset) = self
+            .replica
+            .look(|log| (log.read(params.offset, params.max_bytes, params.min_one, upper), log.log_start_offset()))?;
+        let slices = match read {
+            Ok(slices) => slices,
+            Err(ReadError::OutOfRange { log_start_offset, log_end_offset }) => {
+                return Err(FetchError::OffsetOutOfRange { log_start_offset, log_end_offset, high_watermark });
+            }
+            Err(error) => return Err(FetchError::Storage(error.to_string().into())),
+        };
+        let pieces: io::Result<Vec<RecordSlice>> = slices.slices.into_iter().map(record_slice).collect();
+        let pieces = pieces.map_err(|error| FetchError::Storage(error.to_string().into()))?;
+        let records = FetchedRecords { slices: pieces, bytes: slices.bytes };
+        let aborted = params.read_committed.then(Vec::new);
+        Ok(Fetched { high_watermark, last_stable_offset, log_start_offset, aborted, records })
+    }
+}
+
+/// A file without a descriptor cannot be sent from the page cache: its bytes are taken along.
+fn record_slice(slice: FileSlice) -> io::Result<RecordSlice> {
+    let FileSlice { file, position, len } = slice;
+    if file.as_fd().is_some() {
+        return Ok(RecordSlice::File { file, position, len });
+    }
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, position)?;
+    Ok(RecordSlice::Memory(bytes.into()))
+}
+
+impl From<ReplicaError> for FetchError {
+    fn from(error: ReplicaError) -> Self {
+        match error {
+            ReplicaError::Deleted => Self::NotLeader,
+            other => Self::Storage(other.to_string().into()),
+        }
+    }
 }

@@ -26,6 +26,9 @@ mod settings;
 mod validate;
 mod waiters;
 
+#[cfg(test)]
+mod tests;
+
 pub use append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin};
 pub use delete_records::{DeleteRecordsError, DeletedRecords};
 pub use fetch::{FetchError, FetchParams, Fetched, FetchedRecords, RecordSlice};

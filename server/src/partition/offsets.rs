@@ -1,5 +1,10 @@
-//! ListOffsets and OffsetForLeaderEpoch on one partition: what can be asked, what comes back. Not here: the lookup
-//! inside segments.
+//! ListOffsets and OffsetForLeaderEpoch on one partition. Not here: the lookup inside segments.
+
+use super::{fetch::check_epoch, partition::Partition};
+use crate::{
+    log::{ReadError, TimestampOffset},
+    raft::ReplicaError,
+};
 
 /// A position asked for by meaning (ListOffsets' special timestamps, KIP-734, KIP-405, KIP-1005).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,4 +78,68 @@ pub enum OffsetError {
     /// KAFKA_STORAGE_ERROR (56).
     #[error("storage: {0}")]
     Storage(String),
+}
+
+impl Partition {
+    /// ListOffsets. `current_leader_epoch` -1: no check.
+    ///
+    /// # Errors
+    /// See [`OffsetError`].
+    pub fn offset_for(
+        &self,
+        spec: OffsetSpec,
+        read_committed: bool,
+        current_leader_epoch: i32,
+    ) -> Result<FoundOffset, OffsetError> {
+        self.check_offset_epoch(current_leader_epoch)?;
+        let upper = if read_committed { self.last_stable_offset() } else { self.high_watermark() };
+        match spec {
+            OffsetSpec::Latest => Ok(FoundOffset { offset: upper, timestamp: -1, leader_epoch: self.leader_epoch() }),
+            OffsetSpec::Earliest | OffsetSpec::EarliestLocal => Ok(self.replica.look(|log| {
+                let offset = log.log_start_offset();
+                FoundOffset { offset, timestamp: -1, leader_epoch: log.epoch_at(offset) }
+            })?),
+            OffsetSpec::LastTiered => Ok(FoundOffset::NONE),
+            OffsetSpec::MaxTimestamp => found(self.replica.look(|log| log.max_timestamp_offset(upper))?),
+            OffsetSpec::Timestamp(target) => found(self.replica.look(|log| log.offset_for_timestamp(target, upper))?),
+        }
+    }
+
+    /// OffsetForLeaderEpoch: the largest epoch at or below `epoch` and its end offset; (-1, -1) if there is none.
+    ///
+    /// # Errors
+    /// See [`OffsetError`].
+    pub fn end_offset_for_epoch(&self, epoch: i32, current_leader_epoch: i32) -> Result<(i32, i64), OffsetError> {
+        self.check_offset_epoch(current_leader_epoch)?;
+        Ok(self.replica.look(|log| log.end_offset_for_epoch(epoch))?.unwrap_or((-1, -1)))
+    }
+
+    fn check_offset_epoch(&self, claimed: i32) -> Result<(), OffsetError> {
+        let leader_epoch = self.leader_epoch();
+        check_epoch(
+            claimed,
+            leader_epoch,
+            || OffsetError::FencedLeaderEpoch { leader_epoch },
+            || OffsetError::UnknownLeaderEpoch { leader_epoch },
+        )
+    }
+}
+
+fn found(found: Result<Option<TimestampOffset>, ReadError>) -> Result<FoundOffset, OffsetError> {
+    match found {
+        Ok(Some(TimestampOffset { offset, timestamp, leader_epoch })) => {
+            Ok(FoundOffset { offset, timestamp, leader_epoch })
+        }
+        Ok(None) => Ok(FoundOffset::NONE),
+        Err(error) => Err(OffsetError::Storage(error.to_string())),
+    }
+}
+
+impl From<ReplicaError> for OffsetError {
+    fn from(error: ReplicaError) -> Self {
+        match error {
+            ReplicaError::Deleted => Self::NotLeader,
+            other => Self::Storage(other.to_string()),
+        }
+    }
 }

@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{
-    append::{Append, AppendError, AppendOptions},
-    delete_records::{DeleteRecordsError, DeletedRecords},
-    fetch::{FetchError, FetchParams, Fetched},
-    offsets::{FoundOffset, OffsetError, OffsetSpec},
-    waiters::FetchWaiter,
+    append::{AckLevel, Append, AppendError, AppendOptions},
+    settings::PartitionSettings,
+    validate::{Validated, validate},
+    waiters::{CommitError, FetchWaiter, Waiters},
+};
+use crate::{
+    log::SequenceError,
+    os::clock::Clock,
+    raft::{Appending, ReplicaError, Solo},
 };
 
 /// A producer's state on a partition (DescribeProducers).
@@ -32,119 +37,166 @@ pub struct ProducerDescription {
 
 /// One partition with its replica on this broker. Shared as `Arc<Partition>`.
 #[derive(Debug)]
-pub struct Partition {}
+pub struct Partition {
+    topic_id: Uuid,
+    index: i32,
+    pub(super) replica: Arc<Solo>,
+    pub(super) waiters: Arc<Waiters>,
+    pub(super) settings: ArcSwap<PartitionSettings>,
+    pub(super) clock: Clock,
+}
 
 impl Partition {
+    /// Over a replica that was recovered or made, whose frames are committed.
+    pub(super) fn new(
+        (topic_id, index): (Uuid, i32),
+        replica: Arc<Solo>,
+        settings: Arc<PartitionSettings>,
+        clock: Clock,
+    ) -> Self {
+        let high_watermark = replica.look(crate::log::Log::log_end_offset).unwrap_or(0);
+        let waiters = Arc::new(Waiters::new(high_watermark));
+        replica.listen(waiters.clone());
+        replica.configure(settings.log, settings.flush_messages, settings.flush_ms);
+        Self { topic_id, index, replica, waiters, settings: ArcSwap::new(settings), clock }
+    }
+
     /// Checks a batch and writes it to the log, in the caller's own time: a page-cache write, no disk sync. With
-    /// [`super::AckLevel::All`] the answer waits for [`Append::committed`].
+    /// [`AckLevel::All`] the answer waits for [`Append::committed`].
     ///
     /// # Errors
     /// See [`AppendError`]; nothing was written.
-    pub fn append(&self, _batch: Bytes, _options: &AppendOptions) -> Result<Append, AppendError> {
-        todo!("partition: append")
+    pub fn append(&self, batch: &Bytes, options: &AppendOptions) -> Result<Append, AppendError> {
+        let settings = self.settings.load();
+        let now_ms = self.clock.wall_ms();
+        let validated = validate(batch, &settings, options, now_ms)?;
+        if options.acks == AckLevel::All && settings.min_insync_replicas > 1 {
+            let needed = usize::try_from(settings.min_insync_replicas).unwrap_or(usize::MAX);
+            return Err(AppendError::NotEnoughReplicas { in_sync: 1, needed });
+        }
+        let appending = self.replica.append(&validated.batch, &validated.header, now_ms)?;
+        Ok(self.answer(appending, &validated, options.acks))
     }
 
-    /// Compare-and-append: writes whole batches at the offsets they carry, if the log ends at `expected_end` and every
-    /// base offset is at or above it. The mirror stands on this.
+    /// Compare-and-append: writes one whole batch at the offset it carries, if the log ends at `expected_end` and that
+    /// offset is at or above it. The mirror stands on this.
     ///
     /// # Errors
     /// [`AppendError::UnexpectedEnd`], [`AppendError::NotLeader`] for another topic id, or those of an append.
-    pub fn append_at(
-        &self,
-        _topic_id: Uuid,
-        _link_epoch: i32,
-        _expected_end: i64,
-        _batch: Bytes,
-    ) -> Result<Append, AppendError> {
-        todo!("partition: append_at")
+    pub fn append_at(&self, topic_id: Uuid, expected_end: i64, batch: &Bytes) -> Result<Append, AppendError> {
+        if topic_id != self.topic_id {
+            return Err(AppendError::NotLeader);
+        }
+        let options = AppendOptions::coordinator();
+        let now_ms = self.clock.wall_ms();
+        let validated = validate(batch, &self.settings.load(), &options, now_ms)?;
+        let appending = self.replica.append_at(&validated.batch, &validated.header, expected_end, now_ms)?;
+        Ok(self.answer(appending, &validated, options.acks))
     }
 
-    /// Committed records from an offset.
-    ///
-    /// # Errors
-    /// See [`FetchError`].
-    pub fn fetch(&self, _params: &FetchParams) -> Result<Fetched, FetchError> {
-        todo!("partition: fetch")
+    fn answer(&self, appending: Appending, validated: &Validated, acks: AckLevel) -> Append {
+        let log_append_time_ms = match appending.duplicate_of {
+            Some(timestamp) if validated.log_append_time_ms >= 0 => timestamp,
+            _ => validated.log_append_time_ms,
+        };
+        let committed = (acks == AckLevel::All).then(|| self.waiters.committed(appending.last_offset + 1));
+        Append {
+            base_offset: appending.base_offset,
+            last_offset: appending.last_offset,
+            log_append_time_ms,
+            log_start_offset: appending.log_start_offset,
+            leader_epoch: self.replica.leader_epoch(),
+            committed,
+        }
     }
 
-    /// Lets `waiter` count what becomes visible from now on. `seen` is the [`Fetched::high_watermark`] of the read that
-    /// found too little: if more is visible already, the waiter fires at once.
-    pub fn watch(&self, _waiter: &Arc<FetchWaiter>, _seen: i64) {
-        todo!("partition: watch")
+    /// Lets `waiter` count what becomes visible from now on. `seen` is the [`super::Fetched::high_watermark`] of the read
+    /// that found too little: if more is visible already, the waiter fires at once.
+    pub fn watch(&self, waiter: &Arc<FetchWaiter>, seen: i64) {
+        self.waiters.watch(waiter, seen);
     }
 
     /// Offset after the last committed record.
     pub fn high_watermark(&self) -> i64 {
-        todo!("partition: high_watermark")
+        self.waiters.high_watermark()
     }
 
     /// Below it no transaction is open.
     pub fn last_stable_offset(&self) -> i64 {
-        todo!("partition: last_stable_offset")
+        self.high_watermark()
     }
 
     /// First offset there is.
     pub fn log_start_offset(&self) -> i64 {
-        todo!("partition: log_start_offset")
+        self.replica.look(crate::log::Log::log_start_offset).unwrap_or(-1)
     }
 
     /// Offset after the last record, committed or not.
     pub fn log_end_offset(&self) -> i64 {
-        todo!("partition: log_end_offset")
+        self.replica.look(crate::log::Log::log_end_offset).unwrap_or(-1)
     }
 
     /// The epoch in which this broker leads.
     pub fn leader_epoch(&self) -> i32 {
-        todo!("partition: leader_epoch")
+        self.replica.leader_epoch()
     }
 
     /// Bytes of all segments.
     pub fn size_bytes(&self) -> u64 {
-        todo!("partition: size_bytes")
+        self.replica.look(crate::log::Log::size_bytes).unwrap_or(0)
     }
 
     /// The topic's id.
     pub fn topic_id(&self) -> Uuid {
-        todo!("partition: topic_id")
+        self.topic_id
     }
 
     /// The partition's number.
     pub fn partition_index(&self) -> i32 {
-        todo!("partition: partition_index")
+        self.index
     }
 
     /// Producers with state here, by id.
     pub fn producers(&self) -> Vec<ProducerDescription> {
-        todo!("partition: producers")
+        let producers = self.replica.look(crate::log::Log::producers).unwrap_or_default();
+        let describe = |known: crate::log::ProducerInfo| ProducerDescription {
+            producer_id: known.producer_id,
+            producer_epoch: known.producer_epoch,
+            last_sequence: known.last_sequence,
+            last_timestamp: known.last_timestamp,
+            coordinator_epoch: -1,
+            current_txn_start_offset: known.current_txn_start_offset,
+        };
+        producers.into_iter().map(describe).collect()
     }
 
-    /// ListOffsets. `current_leader_epoch` -1: no check.
-    ///
-    /// # Errors
-    /// See [`OffsetError`].
-    pub fn offset_for(
-        &self,
-        _spec: OffsetSpec,
-        _read_committed: bool,
-        _current_leader_epoch: i32,
-    ) -> Result<FoundOffset, OffsetError> {
-        todo!("partition: offset_for")
+    /// New settings of the topic; long polls look again.
+    pub(super) fn configure(&self, settings: Arc<PartitionSettings>) {
+        self.replica.configure(settings.log, settings.flush_messages, settings.flush_ms);
+        self.settings.store(settings);
+        self.waiters.disturb();
     }
 
-    /// OffsetForLeaderEpoch: the largest epoch at or below `epoch` and its end offset; (-1, -1) if there is none.
-    ///
-    /// # Errors
-    /// See [`OffsetError`].
-    pub fn end_offset_for_epoch(&self, _epoch: i32, _current_leader_epoch: i32) -> Result<(i32, i64), OffsetError> {
-        todo!("partition: end_offset_for_epoch")
+    /// Ends all waits: the partition is going away.
+    pub(super) fn end(&self) {
+        self.waiters.end(CommitError::NotLeader);
     }
+}
 
-    /// Moves the log start up to `offset` (-1: the high watermark). Await the result's
-    /// [`DeletedRecords::low_watermark`] before answering.
-    ///
-    /// # Errors
-    /// See [`DeleteRecordsError`].
-    pub fn delete_records(&self, _offset: i64) -> Result<DeletedRecords, DeleteRecordsError> {
-        todo!("partition: delete_records")
+impl From<ReplicaError> for AppendError {
+    fn from(error: ReplicaError) -> Self {
+        match error {
+            ReplicaError::Sequence(cause @ SequenceError::OutOfOrder { .. }) => {
+                Self::OutOfOrderSequence(cause.to_string())
+            }
+            ReplicaError::Sequence(cause @ SequenceError::InvalidEpoch { .. }) => {
+                Self::InvalidProducerEpoch(cause.to_string())
+            }
+            ReplicaError::WrongEnd { end, expected } => {
+                Self::UnexpectedEnd { expected_end: expected, log_end_offset: end }
+            }
+            ReplicaError::Deleted => Self::NotLeader,
+            ReplicaError::Storage(what) => Self::Storage(what),
+        }
     }
 }

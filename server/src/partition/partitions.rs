@@ -1,10 +1,19 @@
 //! All partitions with a replica on this broker, following the metadata image. Not here: what the image says and why.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 
 use uuid::Uuid;
 
-use super::partition::Partition;
+use super::{partition::Partition, settings::PartitionSettings};
+use crate::{
+    metadata::{Image, Topic, TopicSettings, topic_config::BrokerDefaults},
+    os::clock::Clock,
+    raft::{Durability, ReplicaKey, Solo, Storage, StorageError},
+};
 
 /// Broker-wide settings of this room.
 #[derive(Debug, Clone)]
@@ -13,12 +22,16 @@ pub struct PartitionsConfig {
     pub node_id: i32,
     /// `log.retention.check.interval.ms`.
     pub retention_check_interval_ms: u64,
+    /// `producer.id.expiration.ms`.
+    pub producer_id_expiration_ms: i64,
+    /// The broker's own settings, which topics inherit.
+    pub broker_defaults: BrokerDefaults,
 }
 
 /// The data directory (DescribeLogDirs).
 #[derive(Debug, Clone)]
 pub struct LogDir {
-    /// Absolute where the system could tell.
+    /// As it was given at start.
     pub path: PathBuf,
     /// Bytes of the file system; -1 if unknown.
     pub total_bytes: i64,
@@ -39,33 +52,205 @@ pub struct PartitionSize {
     pub size_bytes: u64,
 }
 
-/// The registry. Reads take a shard's read lock for a moment; changes come from [`Self::apply`] alone.
+/// Kafka's id of `__cluster_metadata` (`Uuid.METADATA_TOPIC_ID`).
+const METADATA_TOPIC_ID: Uuid = Uuid::from_u128(1);
+const METADATA_DIR: &str = "__cluster_metadata-0";
+
+type ByTopic = HashMap<Uuid, BTreeMap<i32, Arc<Partition>>>;
+
+/// The registry. Reads take a read lock for a moment; changes come from [`Self::apply`] alone.
 #[derive(Debug)]
-pub struct Partitions {}
+pub struct Partitions {
+    pub(super) config: PartitionsConfig,
+    pub(super) clock: Clock,
+    storage: Arc<Storage>,
+    topics: RwLock<ByTopic>,
+    metadata_log: Arc<Partition>,
+    /// Recovered replicas that no image has claimed yet; empty after [`Self::start`].
+    recovered: RwLock<HashMap<ReplicaKey, Arc<Solo>>>,
+}
 
 impl Partitions {
+    /// Over a data directory; nothing but the metadata's log is open until [`Self::start`].
+    ///
+    /// # Errors
+    /// The metadata's log cannot be made.
+    pub fn new(config: PartitionsConfig, storage: Arc<Storage>, clock: Clock) -> Result<Self, StorageError> {
+        let mut recovered: HashMap<ReplicaKey, Arc<Solo>> = storage.replicas().into_iter().collect();
+        let mut settings = PartitionSettings::of(
+            &TopicSettings::resolve(&BTreeMap::new(), None, &BrokerDefaults::default()),
+            config.producer_id_expiration_ms,
+        );
+        settings.log.deletes = false;
+        let key = (METADATA_TOPIC_ID, 0);
+        let replica = match recovered.remove(&key) {
+            Some(replica) => replica,
+            None => storage.create_replica(key, METADATA_DIR, settings.log)?,
+        };
+        let metadata_log = Arc::new(Partition::new(key, replica, Arc::new(settings), clock.clone()));
+        let (topics, recovered) = (RwLock::default(), RwLock::new(recovered));
+        Ok(Self { config, clock, storage, topics, metadata_log, recovered })
+    }
+
+    /// Takes in the image that the metadata's log adds up to: opens its partitions, sets aside what it does not know.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn start(&self, image: &Image) -> Result<(), StorageError> {
+        self.apply(&Image::default(), image);
+        let strays: Vec<Arc<Solo>> = self
+            .recovered
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain()
+            .map(|(_, replica)| replica)
+            .collect();
+        for replica in strays {
+            self.storage.abandon_replica(&replica)?;
+        }
+        self.storage.clear_leftovers()
+    }
+
+    /// Follows a change of the metadata: makes, configures and deletes partitions. A disk's refusal is logged; the partition
+    /// then answers as one that is not here.
+    pub fn apply(&self, old: &Image, new: &Image) {
+        let defaults_changed =
+            [-1, self.config.node_id].iter().any(|id| old.broker_configs(*id) != new.broker_configs(*id));
+        let mut cached = Vec::new();
+        for topic in new.topics() {
+            let before = old.topic_by_id(topic.id);
+            if !defaults_changed && before.is_some_and(|before| Arc::ptr_eq(before, topic)) {
+                continue;
+            }
+            let settings = Arc::new(self.settings_of(topic, new));
+            for (index, info) in (0..).zip(&topic.partitions) {
+                if info.replicas.contains(&self.config.node_id) {
+                    self.make_or_configure(topic, index, &settings, &mut cached);
+                }
+            }
+        }
+        if !cached.is_empty() {
+            self.set_write_caching(&cached, true);
+        }
+        for gone in old.topics().filter(|topic| new.topic_by_id(topic.id).is_none()) {
+            self.delete(gone.id);
+        }
+    }
+
+    fn settings_of(&self, topic: &Topic, image: &Image) -> PartitionSettings {
+        let mut dynamic = image.broker_configs(-1).cloned().unwrap_or_default();
+        dynamic.extend(image.broker_configs(self.config.node_id).cloned().unwrap_or_default());
+        let resolved = TopicSettings::resolve(&topic.configs, Some(&dynamic), &self.config.broker_defaults);
+        PartitionSettings::of(&resolved, self.config.producer_id_expiration_ms)
+    }
+
+    fn make_or_configure(
+        &self,
+        topic: &Topic,
+        index: i32,
+        settings: &Arc<PartitionSettings>,
+        cached: &mut Vec<Arc<Solo>>,
+    ) {
+        let partition = match self.get(topic.id, index) {
+            Some(known) => {
+                known.configure(settings.clone());
+                known
+            }
+            None => match self.make(topic, index, settings) {
+                Ok(made) => made,
+                Err(error) => {
+                    tracing::error!(topic = topic.name, partition = index, %error, "partition could not be made");
+                    return;
+                }
+            },
+        };
+        match (partition.replica.durability(), settings.write_caching) {
+            (Durability::Journaled, true) => cached.push(partition.replica.clone()),
+            (Durability::WriteCaching, false) => {
+                self.set_write_caching(std::slice::from_ref(&partition.replica), false)
+            }
+            _ => {}
+        }
+    }
+
+    fn make(
+        &self,
+        topic: &Topic,
+        index: i32,
+        settings: &Arc<PartitionSettings>,
+    ) -> Result<Arc<Partition>, StorageError> {
+        let key = (topic.id, index);
+        let recovered = self.recovered.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        let replica = match recovered {
+            Some(replica) => replica,
+            None if settings.volatile => self.storage.create_volatile_replica(key, settings.log)?,
+            None => self.storage.create_replica(key, &format!("{}-{index}", topic.name), settings.log)?,
+        };
+        let partition = Arc::new(Partition::new(key, replica, settings.clone(), self.clock.clone()));
+        self.write().entry(topic.id).or_default().insert(index, partition.clone());
+        Ok(partition)
+    }
+
+    fn set_write_caching(&self, replicas: &[Arc<Solo>], on: bool) {
+        // a failed sync ends the broker by itself
+        if let Err(error) = self.storage.set_write_caching(replicas, on) {
+            tracing::error!(%error, on, "write.caching could not be switched");
+        }
+    }
+
+    fn delete(&self, topic_id: Uuid) {
+        let Some(partitions) = self.write().remove(&topic_id) else { return };
+        for (index, partition) in partitions {
+            partition.end();
+            if let Err(error) = self.storage.delete_replica(&partition.replica) {
+                tracing::error!(%topic_id, partition = index, %error, "files of a deleted partition could not be removed");
+            }
+        }
+    }
+
     /// The partition, if this broker has a replica of it. A topic made anew under the same name has another id.
-    pub fn get(&self, _topic_id: Uuid, _partition: i32) -> Option<Arc<Partition>> {
-        todo!("partition: get")
+    pub fn get(&self, topic_id: Uuid, partition: i32) -> Option<Arc<Partition>> {
+        self.read().get(&topic_id)?.get(&partition).cloned()
     }
 
     /// How many.
     pub fn len(&self) -> usize {
-        todo!("partition: len")
+        self.read().values().map(BTreeMap::len).sum()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.read().is_empty()
     }
 
     /// The data directory and what each partition takes of it.
     pub fn log_dir(&self) -> LogDir {
-        todo!("partition: log_dir")
+        let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        let (total_bytes, usable_bytes) =
+            self.storage.space().map_or((-1, -1), |(total, free)| (bytes(total), bytes(free)));
+        let size = |partition: &Arc<Partition>| PartitionSize {
+            topic_id: partition.topic_id(),
+            partition: partition.partition_index(),
+            size_bytes: partition.size_bytes(),
+        };
+        let partitions = self.all().iter().map(size).collect();
+        LogDir { path: self.storage.dir().to_path_buf(), total_bytes, usable_bytes, partitions }
     }
 
     /// The log of `__cluster_metadata`, made at the first start. It is not in [`Self::get`].
     pub fn metadata_log(&self) -> &Arc<Partition> {
-        todo!("partition: metadata_log")
+        &self.metadata_log
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Partition>> {
+        self.read().values().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, ByTopic> {
+        self.topics.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, ByTopic> {
+        self.topics.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

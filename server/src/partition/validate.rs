@@ -8,9 +8,9 @@
 
 use bytes::Bytes;
 use tidemark_record::{
-    BatchHeader, Compression, HEADER_LEN, Records, TimestampType, batch,
+    BatchHeader, Compression, HEADER_LEN, RecordOutline, RecordStream, Records, TimestampType, batch,
     builder::{self, RewriteError},
-    compression::INFLATED_BYTES_MAX,
+    inflate::INFLATED_BYTES_MAX,
 };
 
 use super::{
@@ -41,13 +41,15 @@ pub(super) struct Validated {
 /// Records named one by one in an answer; the rest is only counted (Kafka shows as many in its message).
 const RECORD_ERRORS_MAX: usize = 1000;
 const NO_TIMESTAMP: i64 = -1;
+/// Attribute bit 3.
+const LOG_APPEND_TIME: i16 = 0x08;
 
 /// Judges what a producer sent for one partition.
 ///
 /// # Errors
 /// The first rule that is broken; nothing was written.
 pub(super) fn validate(
-    bytes: Bytes,
+    bytes: &Bytes,
     settings: &PartitionSettings,
     options: &AppendOptions,
     now_ms: i64,
@@ -57,14 +59,14 @@ pub(super) fn validate(
     if options.origin == AppendOrigin::Coordinator {
         return Ok(Validated { batch: bytes, header, log_append_time_ms: NO_TIMESTAMP });
     }
-    client_rules(&header, options)?;
+    client_rules(&header, settings, options)?;
     let max_timestamp = record_rules(&header, &bytes, settings, now_ms)?;
     rewritten(bytes, header, settings, max_timestamp, now_ms)
 }
 
 /// Cuts the bytes to the one batch they hold. As Kafka does, the beginning of another batch behind it is dropped.
-fn only_batch(bytes: Bytes, options: &AppendOptions) -> Result<Bytes, AppendError> {
-    let Some(size) = batch_size(&bytes)? else {
+fn only_batch(bytes: &Bytes, options: &AppendOptions) -> Result<Bytes, AppendError> {
+    let Some(size) = batch_size(bytes)? else {
         return Err(invalid("produce requests must have exactly one whole record batch per partition"));
     };
     let magic = bytes.get(16).copied().unwrap_or_default();
@@ -117,7 +119,11 @@ fn too_large(size: usize, settings: &PartitionSettings) -> Result<(), AppendErro
 }
 
 /// What a client's header may say.
-fn client_rules(header: &BatchHeader, options: &AppendOptions) -> Result<(), AppendError> {
+fn client_rules(
+    header: &BatchHeader,
+    settings: &PartitionSettings,
+    options: &AppendOptions,
+) -> Result<(), AppendError> {
     let count = i64::from(header.records_count);
     let range = i64::from(header.last_offset_delta) + 1;
     if range <= 0 {
@@ -148,7 +154,9 @@ fn client_rules(header: &BatchHeader, options: &AppendOptions) -> Result<(), App
         let codec = header.attributes.0 & 7;
         return Err(AppendError::UnsupportedCompression(format!("compression codec {codec} is not known")));
     }
-    if header.attributes.timestamp_type() == TimestampType::LogAppend {
+    // elsewhere Kafka 4.3 takes the bit for a slip and clears it
+    let stamped = header.attributes.timestamp_type() == TimestampType::LogAppend;
+    if stamped && (settings.log_append_time || header.max_timestamp == NO_TIMESTAMP) {
         return Err(AppendError::InvalidTimestamp(RecordErrors {
             message: "producers should not set the timestamp type to LogAppendTime".into(),
             errors: vec![(0, "invalid timestamp type: LogAppendTime".into())],
@@ -165,14 +173,25 @@ fn record_rules(
     now_ms: i64,
 ) -> Result<Option<i64>, AppendError> {
     let bounds = Bounds::of(settings, now_ms);
-    let plain = header.compression() == Some(Compression::None);
-    if plain {
-        return walk(header, bytes.get(HEADER_LEN..).unwrap_or_default(), settings, &bounds).map(Some);
+    let payload = bytes.get(HEADER_LEN..).unwrap_or_default();
+    let codec = header.compression().unwrap_or_default();
+    if codec == Compression::None {
+        let mut records = Records::new(payload, header.records_count);
+        let found = walk(header, settings, bounds.as_ref(), || {
+            records
+                .next()
+                .transpose()
+                .map(|record| record.as_ref().map(RecordOutline::from))
+                .map_err(|error| broken(&error))
+        })?;
+        return records.finish().map(|()| Some(found)).map_err(|error| broken(&error));
     }
     let bounds_old_ones = bounds.as_ref().is_some_and(|bounds| bounds.before_max_ms != i64::MAX);
     if settings.compacted || bounds_old_ones || settings.compression.differs_from(header.compression()) {
-        let records = builder::inflated(header, bytes, INFLATED_BYTES_MAX).map_err(|error| undecodable(&error))?;
-        return walk(header, &records, settings, &bounds).map(Some);
+        let mut records = RecordStream::new(codec, payload, header.records_count, INFLATED_BYTES_MAX)
+            .map_err(|error| broken(&error))?;
+        let found = walk(header, settings, bounds.as_ref(), || records.next_outline().map_err(|error| broken(&error)))?;
+        return records.finish().map(|()| Some(found)).map_err(|error| broken(&error));
     }
     if let Some(bounds) = bounds {
         // a base that no delta can bring into the bounds is as wrong as a maximum outside them
@@ -213,37 +232,37 @@ impl Bounds {
     }
 }
 
+/// Goes over the records that `next` gives; the largest timestamp among them.
 fn walk(
     header: &BatchHeader,
-    payload: &[u8],
     settings: &PartitionSettings,
-    bounds: &Option<Bounds>,
+    bounds: Option<&Bounds>,
+    mut next: impl FnMut() -> Result<Option<RecordOutline>, AppendError>,
 ) -> Result<i64, AppendError> {
-    let mut records = Records::new(payload, header.records_count);
     let (mut keyless, mut untimely) = (Vec::new(), Vec::new());
     let mut max_timestamp = NO_TIMESTAMP;
     for index in 0..header.records_count {
-        let record = match records.next() {
-            Some(Ok(record)) => record,
-            Some(Err(error)) => return Err(invalid(error.to_string())),
-            None => return Err(invalid(format!("record {index} of {} is missing", header.records_count))),
-        };
+        let missing = || invalid(format!("record {index} of {} is missing", header.records_count));
+        let record = next()?.ok_or_else(missing)?;
         if record.offset_delta != index {
             return Err(invalid(format!("record {index} has offset delta {}", record.offset_delta)));
         }
-        if settings.compacted && record.key.is_none() && keyless.len() < RECORD_ERRORS_MAX {
+        if settings.compacted && !record.has_key && keyless.len() < RECORD_ERRORS_MAX {
             keyless.push((index, "compacted topic cannot accept message without key".to_owned()));
         }
-        let timestamp = header.base_timestamp.checked_add(record.timestamp_delta);
+        let timestamp = match header.attributes.timestamp_type() {
+            TimestampType::Create => header.base_timestamp.checked_add(record.timestamp_delta),
+            TimestampType::LogAppend => Some(header.max_timestamp),
+        };
         max_timestamp = max_timestamp.max(timestamp.unwrap_or(NO_TIMESTAMP));
         if let Some(bounds) = bounds
             && !timestamp.is_some_and(|timestamp| bounds.hold(timestamp))
             && untimely.len() < RECORD_ERRORS_MAX
         {
-            untimely.push((index, bounds.message(header.base_timestamp.saturating_add(record.timestamp_delta))));
+            let beyond = header.base_timestamp.saturating_add(record.timestamp_delta);
+            untimely.push((index, bounds.message(timestamp.unwrap_or(beyond))));
         }
     }
-    records.finish().map_err(|error| invalid(error.to_string()))?;
     if !untimely.is_empty() {
         untimely.append(&mut keyless);
         untimely.sort_by_key(|(index, _)| *index);
@@ -274,19 +293,23 @@ fn rewritten(
     if let CompressionSetting::Codec(codec, level) = settings.compression
         && header.compression() != Some(codec)
     {
-        batch = builder::recompressed(&batch, codec, level).map_err(|error| undecodable(&error))?;
+        let max = settings.max_message_bytes;
+        batch = builder::recompressed(&batch, codec, level, max).map_err(|error| match error {
+            RewriteError::TooLarge { size_max } => AppendError::MessageTooLarge { size: size_max + 1, max },
+            other => broken(&other),
+        })?;
         header = BatchHeader::parse(&batch).map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
-        too_large(batch.len(), settings)?;
     }
     let log_append_time_ms = if settings.log_append_time { now_ms } else { NO_TIMESTAMP };
     if settings.log_append_time {
         batch = builder::with_log_append_time(&batch, now_ms)
             .map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
         header = BatchHeader::parse(&batch).map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
-    } else if let Some(found) = max_timestamp
-        && found != header.max_timestamp
+    } else if max_timestamp.is_some_and(|found| found != header.max_timestamp)
+        || header.attributes.timestamp_type() == TimestampType::LogAppend
     {
-        header.max_timestamp = found;
+        header.max_timestamp = max_timestamp.unwrap_or(header.max_timestamp);
+        header.attributes.0 &= !LOG_APPEND_TIME;
         batch = builder::sealed(header, batch.get(HEADER_LEN..).unwrap_or_default());
         header = BatchHeader::parse(&batch).map_err(|error| AppendError::CorruptMessage(error.to_string()))?;
     }
@@ -298,8 +321,9 @@ fn bad_timestamps(errors: Vec<(i32, String)>) -> AppendError {
     AppendError::InvalidTimestamp(RecordErrors { message, errors })
 }
 
-fn undecodable(error: &RewriteError) -> AppendError {
-    invalid(format!("the records cannot be inflated: {error}"))
+/// Bytes that are no records.
+fn broken(error: &dyn std::fmt::Display) -> AppendError {
+    invalid(error.to_string())
 }
 
 fn invalid(message: impl Into<String>) -> AppendError {

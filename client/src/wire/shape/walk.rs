@@ -67,10 +67,7 @@ pub struct ShapeError {
 /// # Errors
 /// The first thing that is wrong.
 pub fn check(shape: &Shape, version: i16, bytes: &[u8]) -> Result<(), ShapeError> {
-    let mut elements_left = ELEMENTS_MAX;
-    let flexible = version >= shape.flexible_since;
-    let mut walk =
-        Walk { rest: bytes, len: bytes.len(), version, flexible, field: "", elements_left: &mut elements_left };
+    let mut walk = Walk::new(bytes, version, version >= shape.flexible_since);
     match walk.fields(shape.fields) {
         Ok(()) if walk.rest.is_empty() => Ok(()),
         Ok(()) => Err(walk.error(Problem::Trailing)),
@@ -78,20 +75,37 @@ pub fn check(shape: &Shape, version: i16, bytes: &[u8]) -> Result<(), ShapeError
     }
 }
 
+/// How many bytes the tagged section at the front of `bytes` takes, all of its tags being unknown.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn tagged_section_len(bytes: &[u8]) -> Result<usize, ShapeError> {
+    let mut walk = Walk::new(bytes, 0, true);
+    match walk.tags(&[]) {
+        Ok(()) => Ok(bytes.len() - walk.rest.len()),
+        Err(problem) => Err(walk.error(problem)),
+    }
+}
+
 struct Walk<'a> {
+    /// What is not walked yet; its end is that of a tagged field while one is walked.
     rest: &'a [u8],
-    /// Bytes of the whole message.
-    len: usize,
+    message: &'a [u8],
     version: i16,
     flexible: bool,
     /// The one being walked, for the error.
     field: &'static str,
-    elements_left: &'a mut usize,
+    elements_left: usize,
 }
 
 impl<'a> Walk<'a> {
+    fn new(message: &'a [u8], version: i16, flexible: bool) -> Self {
+        Self { rest: message, message, version, flexible, field: "", elements_left: ELEMENTS_MAX }
+    }
+
     fn error(&self, problem: Problem) -> ShapeError {
-        ShapeError { problem, field: self.field, position: self.len - self.rest.len() }
+        let position = self.rest.as_ptr().addr().saturating_sub(self.message.as_ptr().addr());
+        ShapeError { problem, field: self.field, position }
     }
 
     fn fields(&mut self, fields: &'static [Field]) -> Result<(), Problem> {
@@ -197,7 +211,7 @@ impl<'a> Walk<'a> {
         if count > self.rest.len() {
             return Err(Problem::PastEnd);
         }
-        *self.elements_left = self.elements_left.checked_sub(count).ok_or(Problem::TooMany)?;
+        self.elements_left = self.elements_left.checked_sub(count).ok_or(Problem::TooMany)?;
         Ok(())
     }
 

@@ -98,7 +98,10 @@ pub fn check_value(name: &str, kind: ConfigKind, valid: Valid, value: &str) -> R
         (Valid::Range(_, max), Some(number)) if number > max => refuse(&format!("Value must be no more than {max}")),
         (Valid::Share, _) => match value.trim().parse::<f64>() {
             Ok(share) if (0.0..=1.0).contains(&share) => Ok(()),
-            Ok(_) => refuse("Value must be between 0 and 1"),
+            Ok(share) => {
+                let why = if share > 1.0 { "Value must be no more than 1" } else { "Value must be at least 0" };
+                Err(format!("Invalid value {share:?} for configuration {name}: {why}"))
+            }
             Err(_) => refuse("Not a number of type DOUBLE"),
         },
         (Valid::OneOf(names), _) if !names.contains(&value) => {

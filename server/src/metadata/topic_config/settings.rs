@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{key::TopicKey, keys::TOPIC_KEYS, topic_key};
+use super::{key::TopicKey, topic_key};
 
 /// The broker's values: dynamic ones for all brokers, then its file and flags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -141,7 +141,10 @@ impl TopicSettings {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::key::{Valid, check_value},
+        super::{
+            key::{Valid, check_value},
+            keys::TOPIC_KEYS,
+        },
         *,
     };
 

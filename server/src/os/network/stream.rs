@@ -51,6 +51,28 @@ impl Stream {
         self.read_buf(&mut limited).await
     }
 
+    /// Waits for bytes and reads up to `max` of them; 0 at the end. Over TCP an empty `buf` gets its memory only when there
+    /// are some. Can be dropped between polls without losing a byte.
+    ///
+    /// # Errors
+    /// The machine's.
+    pub async fn read_fresh(&mut self, buf: &mut BytesMut, max: usize) -> io::Result<usize> {
+        loop {
+            self.readable().await?;
+            let fresh = buf.is_empty() && buf.capacity() < max;
+            buf.reserve(max);
+            let Self::Tcp(stream) = self else { return self.read_some(buf, max).await };
+            match stream.try_read_buf(&mut bytes::BufMut::limit(&mut *buf, max)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if fresh {
+                        *buf = BytesMut::new();
+                    }
+                }
+                read => return read,
+            }
+        }
+    }
+
     /// Writes all parts. `more` says that a file range follows at once, so that the kernel may wait with a packet.
     ///
     /// # Errors

@@ -1,0 +1,194 @@
+//! Metadata: brokers, topics, partitions and their leaders; the way in for every client. It may make topics.
+
+use std::{collections::HashSet, sync::Arc};
+
+use kafka_protocol::{
+    error::ResponseError,
+    messages::{
+        BrokerId, MetadataRequest, MetadataResponse, TopicName,
+        metadata_request::MetadataRequestTopic,
+        metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic},
+    },
+    protocol::StrBytes,
+};
+use tidemark_client::wire::shape::{Kind, Shape, field};
+use uuid::Uuid;
+
+use super::{
+    access::{OPERATIONS_NOT_ASKED, Resource},
+    context::RequestContext,
+    error_code::NONE,
+    reply::Handling,
+    topic::{Endpoint, brokers, is_internal, leader, text},
+};
+use crate::{
+    controller::NewTopic,
+    metadata::{Image, Topic, check_topic_name},
+};
+
+pub(super) static REQUEST: Shape = Shape {
+    flexible_since: 9,
+    fields: &[
+        field(
+            "topics",
+            Kind::Array(&[field("topic_id", Kind::Uuid).since(10), field("name", Kind::String).nullable_since(10)]),
+        )
+        .nullable_since(1),
+        field("allow_auto_topic_creation", Kind::Bool).since(4),
+        field("include_cluster_authorized_operations", Kind::Bool).since(8).until(10),
+        field("include_topic_authorized_operations", Kind::Bool).since(8),
+    ],
+};
+
+/// Topics asked for.
+enum Wanted {
+    All,
+    Names(Vec<TopicName>),
+    Ids(Vec<Uuid>),
+}
+
+pub(super) fn handle(context: &RequestContext, request: MetadataRequest) -> Handling {
+    let version = context.version;
+    let wanted = match wanted(&request, version) {
+        Ok(wanted) => wanted,
+        Err(error) => return Handling::ready(&refused(request, error), version),
+    };
+    let missing = match &wanted {
+        Wanted::Names(names) if request.allow_auto_topic_creation && context.broker.config.auto_create_topics => {
+            missing(&context.broker.controller.image(), names)
+        }
+        _ => Vec::new(),
+    };
+    // made before the answer, but told in the next one, as Kafka does: clients ask again
+    let answer = answer(context, &request, &wanted);
+    if missing.is_empty() {
+        return Handling::ready(&answer, version);
+    }
+    let controller = context.broker.controller.clone();
+    Handling::decided(version, async move {
+        for (topic, made) in missing.iter().zip(controller.create_topics(&missing, false).await) {
+            if let Err(error) = made {
+                tracing::info!(topic = topic.name, %error, "topic not created automatically");
+            }
+        }
+        answer
+    })
+}
+
+fn wanted(request: &MetadataRequest, version: i16) -> Result<Wanted, ResponseError> {
+    let Some(topics) = &request.topics else { return Ok(Wanted::All) };
+    // version 0 has no null: its empty list means all
+    if version == 0 && topics.is_empty() {
+        return Ok(Wanted::All);
+    }
+    let named_by_id = |topic: &MetadataRequestTopic| !topic.topic_id.is_nil();
+    if version < 12 && topics.iter().any(|topic| topic.name.is_none() || named_by_id(topic)) {
+        return Err(ResponseError::InvalidRequest);
+    }
+    // one id, and names are not looked at (KafkaApis.handleTopicMetadataRequest)
+    if topics.iter().any(named_by_id) {
+        let mut seen = HashSet::new();
+        let ids = topics.iter().filter(|topic| named_by_id(topic)).map(|topic| topic.topic_id);
+        return Ok(Wanted::Ids(ids.filter(|id| seen.insert(*id)).collect()));
+    }
+    // Kafka falls over a topic with neither; its clients never send one
+    if topics.iter().any(|topic| topic.name.is_none()) {
+        return Err(ResponseError::UnknownServerError);
+    }
+    let mut seen = HashSet::new();
+    Ok(Wanted::Names(
+        topics.iter().filter_map(|topic| topic.name.clone()).filter(|name| seen.insert(name.clone())).collect(),
+    ))
+}
+
+/// What Kafka answers when the request itself is refused (`MetadataRequest.getErrorResponse`).
+fn refused(request: MetadataRequest, error: ResponseError) -> MetadataResponse {
+    let topics = request.topics.unwrap_or_default().into_iter().map(|topic| {
+        MetadataResponseTopic::default()
+            .with_error_code(error.code())
+            .with_name(Some(topic.name.unwrap_or_default()))
+            .with_topic_id(topic.topic_id)
+    });
+    MetadataResponse::default().with_cluster_id(None).with_topics(topics.collect()).with_error_code(error.code())
+}
+
+fn missing(image: &Image, names: &[TopicName]) -> Vec<NewTopic> {
+    let unknown = names.iter().filter(|name| image.topic(name).is_none() && check_topic_name(name).is_ok());
+    unknown
+        .map(|name| NewTopic { name: name.to_string(), partitions: -1, replication_factor: -1, ..NewTopic::default() })
+        .collect()
+}
+
+fn answer(context: &RequestContext, request: &MetadataRequest, wanted: &Wanted) -> MetadataResponse {
+    let image = context.broker.controller.image();
+    let operations = match request.include_topic_authorized_operations {
+        true => Resource::Topic.all_operations(),
+        false => OPERATIONS_NOT_ASKED,
+    };
+    let known = |topic: &Arc<Topic>| described(context, topic, operations);
+    // the order is Kafka's: unknown ids, known topics, unknown names
+    let topics = match wanted {
+        Wanted::All => image.topics().map(known).collect(),
+        Wanted::Names(names) => {
+            let unknown = names.iter().filter(|name| image.topic(name).is_none());
+            let unknown = unknown.map(|name| unknown_name(name, operations));
+            names.iter().filter_map(|name| image.topic(name)).map(known).chain(unknown).collect()
+        }
+        Wanted::Ids(ids) => {
+            let unknown = ids.iter().filter(|id| image.topic_by_id(**id).is_none()).map(|id| unknown_id(*id));
+            unknown.chain(ids.iter().filter_map(|id| image.topic_by_id(*id)).map(known)).collect()
+        }
+    };
+    let brokers = brokers(context, &image).map(|Endpoint { id, host, port, rack }| {
+        MetadataResponseBroker::default().with_node_id(id).with_host(host).with_port(port).with_rack(rack)
+    });
+    let cluster_operations = match request.include_cluster_authorized_operations {
+        true => Resource::Cluster.all_operations(),
+        false => OPERATIONS_NOT_ASKED,
+    };
+    MetadataResponse::default()
+        .with_brokers(brokers.collect())
+        .with_cluster_id(Some(text(image.cluster_id())))
+        .with_controller_id(BrokerId(context.broker.node_id))
+        .with_topics(topics)
+        .with_cluster_authorized_operations(cluster_operations)
+}
+
+fn unknown_name(name: &TopicName, operations: i32) -> MetadataResponseTopic {
+    let error = match check_topic_name(name) {
+        Ok(()) => ResponseError::UnknownTopicOrPartition,
+        Err(_) => ResponseError::InvalidTopicException,
+    };
+    MetadataResponseTopic::default()
+        .with_error_code(error.code())
+        .with_name(Some(name.clone()))
+        .with_is_internal(is_internal(name))
+        .with_topic_authorized_operations(operations)
+}
+
+fn unknown_id(id: Uuid) -> MetadataResponseTopic {
+    MetadataResponseTopic::default()
+        .with_error_code(ResponseError::UnknownTopicId.code())
+        .with_name(None)
+        .with_topic_id(id)
+}
+
+fn described(context: &RequestContext, topic: &Topic, operations: i32) -> MetadataResponseTopic {
+    let partitions = (0..).zip(&topic.partitions).map(|(index, partition)| {
+        let leader = leader(&context.broker, topic.id, index, partition);
+        let replicas: Vec<BrokerId> = partition.replicas.iter().copied().map(BrokerId).collect();
+        MetadataResponsePartition::default()
+            .with_error_code(leader.map_or(ResponseError::LeaderNotAvailable.code(), |_| NONE))
+            .with_partition_index(index)
+            .with_leader_id(leader.map_or(BrokerId(-1), |leader| leader.id))
+            .with_leader_epoch(leader.map_or(-1, |leader| leader.epoch))
+            .with_isr_nodes(replicas.clone())
+            .with_replica_nodes(replicas)
+    });
+    MetadataResponseTopic::default()
+        .with_name(Some(TopicName(StrBytes::from(topic.name.clone()))))
+        .with_topic_id(topic.id)
+        .with_is_internal(is_internal(&topic.name))
+        .with_partitions(partitions.collect())
+        .with_topic_authorized_operations(operations)
+}

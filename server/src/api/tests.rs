@@ -1,0 +1,148 @@
+//! A broker for this room's and `net`'s tests: real partitions on a simulated disk, a metadata log that only remembers.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
+use kafka_protocol::{
+    messages::{ApiKey, RequestHeader, ResponseHeader},
+    protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes},
+};
+
+use super::*;
+use crate::{
+    controller::{Controller, ControllerConfig, ImageHandle, ImageListener, MetadataLog, ProposeError},
+    metadata::{Image, MetadataRecord, topic_config::BrokerDefaults},
+    metrics::Registry,
+    os::{clock::Clock, disk::sim::SimDisk, random::Random},
+    partition::{Partitions, PartitionsConfig},
+    raft::{Storage, StorageConfig},
+};
+
+#[derive(Debug, Default)]
+struct Memory(Mutex<Vec<MetadataRecord>>);
+
+impl MetadataLog for Memory {
+    fn propose(&self, records: &[MetadataRecord]) -> BoxFuture<'_, Result<(), ProposeError>> {
+        self.0.lock().unwrap().extend_from_slice(records);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+struct Follow(Arc<Partitions>);
+
+impl ImageListener for Follow {
+    fn image_changed(&self, old: &Image, new: &Image) {
+        self.0.apply(old, new);
+    }
+}
+
+/// Broker 1 of cluster `test-cluster`, registered at registered.test:1.
+pub(crate) async fn broker(config: ApiConfig) -> Broker {
+    let (disk, random, clock) = (Arc::new(SimDisk::new()), Random::seeded(7), Clock::manual(1_000_000));
+    let config_of_storage = StorageConfig::new(PathBuf::from("/data"), 1);
+    // a second start, so that there is an epoch before the leader's own
+    Storage::open(disk.clone(), &config_of_storage, &random).unwrap().close().unwrap();
+    let storage = Storage::open(disk, &config_of_storage, &random).unwrap();
+    let broker_defaults = BrokerDefaults::default();
+    let partitions = PartitionsConfig {
+        node_id: 1,
+        retention_check_interval_ms: 300_000,
+        producer_id_expiration_ms: 86_400_000,
+        broker_defaults: broker_defaults.clone(),
+    };
+    let partitions = Arc::new(Partitions::new(partitions, storage, clock.clone()).unwrap());
+    partitions.start(&Image::default()).unwrap();
+    let config_of_controller = ControllerConfig {
+        node_id: 1,
+        default_partitions: 2,
+        default_replication_factor: 1,
+        partitions_max: 1000,
+        broker_defaults,
+    };
+    let image = ImageHandle::new(Image::default());
+    let (log, listener) = (Box::new(Memory::default()), Box::new(Follow(partitions.clone())));
+    let controller = Arc::new(Controller::new(config_of_controller, image, random.clone(), log, listener));
+    controller.register_broker("test-cluster", "registered.test", 1, Some("r1")).await.unwrap();
+    let fetch_sessions = FetchSessions::new(random);
+    Broker { node_id: 1, partitions, controller, fetch_sessions, clock, config }
+}
+
+/// A dispatcher, and a connection that came in by listener.test:9.
+pub(crate) struct Client {
+    dispatcher: Dispatcher,
+    connection: Arc<ConnectionInfo>,
+}
+
+pub(crate) fn connection_info() -> ConnectionInfo {
+    ConnectionInfo { advertised_host: "listener.test".into(), advertised_port: 9, peer: [127, 0, 0, 1].into() }
+}
+
+impl Client {
+    pub(crate) async fn new(config: ApiConfig) -> Self {
+        let dispatcher = Dispatcher::new(Arc::new(broker(config).await), &Registry::new());
+        Self { dispatcher, connection: Arc::new(connection_info()) }
+    }
+
+    /// Sends a request through the dispatcher; gives the decoded answer.
+    pub(crate) async fn ask<R: Request>(&self, version: i16, request: R) -> R::Response {
+        let answer = self.answer(frame(version, 77, &request)).await.unwrap();
+        let mut answer = answer.slice(4..);
+        let header = ResponseHeader::decode(&mut answer, R::Response::header_version(version)).unwrap();
+        assert_eq!(header.correlation_id, 77);
+        let response = R::Response::decode(&mut answer, version).unwrap();
+        assert!(answer.is_empty(), "{} bytes after the answer", answer.len());
+        response
+    }
+
+    /// What the connection would be told to do.
+    pub(crate) fn dispatch(&self, frame: Bytes) -> Handling {
+        self.dispatcher.dispatch(&self.connection, frame).unwrap().handling
+    }
+
+    /// The bytes of the answer, or why there is none.
+    pub(crate) async fn answer(&self, frame: Bytes) -> Result<Bytes, String> {
+        let dispatched = self.dispatcher.dispatch(&self.connection, frame).map_err(|refusal| refusal.to_string())?;
+        let reply = match dispatched.handling {
+            Handling::Ready(reply) => reply,
+            Handling::Pipelined(waiting) | Handling::Exclusive(waiting) => waiting.await?,
+            Handling::Silent => return Err("silent".into()),
+            Handling::Close(why) => return Err(why),
+        };
+        let mut out = BytesMut::from(&dispatched.header.frame(reply.len()).unwrap()[..]);
+        for part in reply.parts {
+            match part {
+                Part::Bytes(bytes) => out.extend_from_slice(&bytes),
+                Part::File { file, position, len } => {
+                    let mut bytes = vec![0; len];
+                    file.read_exact_at(&mut bytes, position).unwrap();
+                    out.extend_from_slice(&bytes);
+                }
+            }
+        }
+        Ok(out.freeze())
+    }
+}
+
+/// A frame without its length.
+pub(crate) fn frame<R: Request>(version: i16, correlation_id: i32, request: &R) -> Bytes {
+    let mut out = BytesMut::new();
+    let header = RequestHeader::default()
+        .with_request_api_key(R::KEY)
+        .with_request_api_version(version)
+        .with_correlation_id(correlation_id)
+        .with_client_id(Some(StrBytes::from_static_str("tests")));
+    let key = ApiKey::try_from(R::KEY).unwrap();
+    header.encode(&mut out, key.request_header_version(version)).unwrap();
+    request.encode(&mut out, version).unwrap();
+    out.freeze()
+}
+
+mod admin;
+mod fetch;
+mod hostile;
+mod offsets;
+mod produce;

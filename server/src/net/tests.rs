@@ -1,0 +1,296 @@
+//! Connections from end to end: in this process where time is moved by hand, over TCP where the kernel matters.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use kafka_protocol::messages::{ApiVersionsRequest, DeleteTopicsRequest, MetadataRequest, TopicName};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
+    net::TcpStream,
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+
+use super::*;
+use crate::{
+    api::{
+        ApiConfig, Dispatcher,
+        tests::{broker, frame},
+    },
+    metrics::Registry,
+    os::network::{InProcessConnector, Listener, in_process},
+    tasks::{self, TaskKind},
+};
+
+/// A room under test.
+struct Room {
+    net: Arc<Net>,
+    registry: Registry,
+    shutdown: watch::Sender<bool>,
+    connector: InProcessConnector,
+    serving: JoinHandle<()>,
+}
+
+impl Room {
+    async fn new(config: NetConfig) -> Self {
+        let registry = Registry::new();
+        let dispatcher = Dispatcher::new(Arc::new(broker(ApiConfig::default()).await), &registry);
+        let net = Net::new(config, dispatcher, &registry);
+        let (shutdown, receiver) = watch::channel(false);
+        let (listener, connector) = in_process();
+        let serving = net.serve(listener, "localhost", 9092, receiver);
+        Self { net, registry, shutdown, connector, serving }
+    }
+
+    async fn connect(&self) -> DuplexStream {
+        self.connector.connect().await.unwrap()
+    }
+
+    /// Opens a TCP port on the same room.
+    async fn connect_tcp(&self) -> TcpStream {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        self.net.serve(listener, "localhost", 9092, self.shutdown.subscribe());
+        TcpStream::connect(address).await.unwrap()
+    }
+
+    fn closed(&self, reason: &str) -> bool {
+        self.registry.render().contains(&format!("tidemark_connections_closed_total{{reason=\"{reason}\"}} 1\n"))
+    }
+}
+
+fn framed(frame: &Bytes) -> Vec<u8> {
+    [&(frame.len() as u32).to_be_bytes()[..], frame].concat()
+}
+
+fn api_versions(correlation_id: i32) -> Vec<u8> {
+    framed(&frame(0, correlation_id, &ApiVersionsRequest::default()))
+}
+
+/// A request of about this many bytes, about topics that are not there.
+fn long_request(correlation_id: i32, bytes: usize) -> Vec<u8> {
+    let names = (0..bytes / 100).map(|place| TopicName(format!("{place:0>98}").into())).collect();
+    framed(&frame(1, correlation_id, &DeleteTopicsRequest::default().with_topic_names(names)))
+}
+
+/// The correlation id of the next answer.
+async fn next_answer(stream: &mut (impl AsyncRead + Unpin)) -> i32 {
+    let len = stream.read_u32().await.unwrap();
+    let id = stream.read_i32().await.unwrap();
+    let mut rest = vec![0; len as usize - 4];
+    stream.read_exact(&mut rest).await.unwrap();
+    id
+}
+
+/// Waits for the other side to close.
+async fn is_closed(stream: &mut (impl AsyncRead + Unpin)) -> bool {
+    let mut rest = Vec::new();
+    timeout(Duration::from_secs(3600), stream.read_to_end(&mut rest)).await.is_ok() && rest.is_empty()
+}
+
+async fn in_order(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let mut requests = Vec::new();
+    for id in 0..60 {
+        match id % 3 {
+            0 => requests.extend(api_versions(id)),
+            1 => requests.extend(framed(&frame(9, id, &MetadataRequest::default()))),
+            _ => requests.extend(long_request(id, 100 << (id % 12))),
+        }
+    }
+    let (mut reading, mut writing) = tokio::io::split(&mut stream);
+    let write = async {
+        // in pieces that fall across every boundary
+        for piece in requests.chunks(7001) {
+            writing.write_all(piece).await.unwrap();
+        }
+    };
+    let read = async {
+        for id in 0..60 {
+            assert_eq!(next_answer(&mut reading).await, id);
+        }
+    };
+    tokio::join!(write, read);
+}
+
+#[tokio::test]
+async fn answers_come_in_the_order_of_the_requests() {
+    let room = Room::new(NetConfig::default()).await;
+    in_order(room.connect().await).await;
+    in_order(room.connect_tcp().await).await;
+}
+
+#[tokio::test]
+async fn a_frame_byte_by_byte_is_a_frame() {
+    let room = Room::new(NetConfig::default()).await;
+    let mut stream = room.connect().await;
+    for byte in api_versions(5) {
+        stream.write_all(&[byte]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(next_answer(&mut stream).await, 5);
+}
+
+#[tokio::test]
+async fn a_long_frame_arrives_whole_and_its_memory_is_given_back() {
+    let room = Room::new(NetConfig::default()).await;
+    let free = room.net.budget.free_bytes();
+    let mut stream = room.connect_tcp().await;
+    for id in 0..3 {
+        stream.write_all(&long_request(id, 3 << 20)).await.unwrap();
+        assert_eq!(next_answer(&mut stream).await, id);
+    }
+    drop(stream);
+    let given_back = async {
+        while room.net.budget.free_bytes() != free {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), given_back).await.unwrap();
+}
+
+#[tokio::test]
+async fn bad_lengths_and_foreign_protocols_close_at_once() {
+    let max = NetConfig::default().request_bytes_max;
+    let too_long = (max as u32 + 1).to_be_bytes();
+    let cases: [(&[u8], &str); 9] = [
+        (&[0xff, 0xff, 0xff, 0xff], "length"),
+        (&[0x80, 0, 0, 0], "length"),
+        (&[0, 0, 0, 0], "length"),
+        (&[0, 0, 0, 7], "length"),
+        (&too_long, "too_long"),
+        (b"GET / HTTP/1.1\r\n", "http"),
+        (b"POST /v1 HTTP/1.1\r\n", "http"),
+        (&[0x16, 0x03, 0x01, 0x02, 0x00], "tls"),
+        (&[0, 0, 0, 8, 0, 99, 0, 0, 0, 0, 0, 0], "api_key"),
+    ];
+    for (bytes, reason) in cases {
+        let room = Room::new(NetConfig::default()).await;
+        let mut stream = room.connect().await;
+        stream.write_all(bytes).await.unwrap();
+        assert!(is_closed(&mut stream).await, "{bytes:?}");
+        assert!(room.closed(reason), "{reason}: {}", room.registry.render());
+        assert_eq!(room.net.budget.free_bytes(), 256 << 20);
+    }
+}
+
+#[tokio::test]
+async fn lengths_that_are_only_claimed_take_no_memory_from_others() {
+    let room = Room::new(NetConfig { memory_bytes_max: 20 << 20, ..NetConfig::default() }).await;
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        let mut stream = room.connect().await;
+        stream.write_all(&(16_u32 << 20).to_be_bytes()).await.unwrap();
+        stream.write_all(&[0; 100]).await.unwrap();
+        silent.push(stream);
+    }
+    let mut stream = room.connect().await;
+    stream.write_all(&long_request(1, 1 << 18)).await.unwrap();
+    assert_eq!(next_answer(&mut stream).await, 1);
+    assert_eq!(room.net.metrics.connections.get(), 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_pauses_while_memory_is_short() {
+    let room = Room::new(NetConfig { memory_bytes_max: 1 << 20, ..NetConfig::default() }).await;
+    let long = long_request(1, 700 << 10);
+    let (mut first, mut second) = (room.connect().await, room.connect().await);
+    let half = long.len() / 2;
+    first.write_all(&long[..half]).await.unwrap();
+    while room.net.budget.free_bytes() > 512 << 10 {
+        tokio::task::yield_now().await;
+    }
+    let sent = tasks::spawn(TaskKind::Connection, {
+        let long = long.clone();
+        async move {
+            second.write_all(&long).await.unwrap();
+            next_answer(&mut second).await
+        }
+    });
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert!(!sent.is_finished(), "the second frame waits for the first one's memory");
+    first.write_all(&long[half..]).await.unwrap();
+    assert_eq!(next_answer(&mut first).await, 1);
+    assert_eq!(sent.await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_and_slow_peers_are_closed_on_time() {
+    let room = Room::new(NetConfig::default()).await;
+    let begin = Instant::now();
+    let mut slow = room.connect().await;
+    slow.write_all(&api_versions(1)[..10]).await.unwrap();
+    assert!(is_closed(&mut slow).await && room.closed("slow_frame"));
+    assert_eq!(begin.elapsed().as_secs(), 30);
+    let begin = Instant::now();
+    let mut idle = room.connect().await;
+    tokio::time::sleep(Duration::from_secs(500)).await;
+    idle.write_all(&api_versions(1)).await.unwrap();
+    assert_eq!(next_answer(&mut idle).await, 1);
+    assert!(is_closed(&mut idle).await && room.closed("idle"));
+    assert_eq!(begin.elapsed().as_secs(), 1100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_never_reads_is_closed() {
+    let room = Room::new(NetConfig::default()).await;
+    let stream = room.connect().await;
+    let (reading, mut writing) = tokio::io::split(stream);
+    let begin = Instant::now();
+    let mut sent = 0;
+    // more answers than the connection can hold, until the other side has had enough
+    while writing.write_all(&long_request(sent, 100 << 10)).await.is_ok() {
+        sent += 1;
+        assert!(sent < 1000);
+    }
+    assert!(room.closed("slow_reader"), "{}", room.registry.render());
+    assert_eq!(begin.elapsed().as_secs(), 30);
+    drop(reading);
+}
+
+#[tokio::test]
+async fn a_peer_that_closed_its_sending_side_still_gets_its_answers() {
+    let room = Room::new(NetConfig::default()).await;
+    let mut stream = room.connect_tcp().await;
+    stream.write_all(&[api_versions(1), api_versions(2)].concat()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert_eq!((next_answer(&mut stream).await, next_answer(&mut stream).await), (1, 2));
+    assert!(is_closed(&mut stream).await);
+}
+
+#[tokio::test]
+async fn too_many_connections_are_refused_and_others_stay() {
+    let room = Room::new(NetConfig { connections_per_ip_max: 2, ..NetConfig::default() }).await;
+    let (mut first, _second) = (room.connect().await, room.connect().await);
+    let mut third = room.connect().await;
+    assert!(is_closed(&mut third).await);
+    assert!(room.registry.render().contains("tidemark_connections_refused_total{reason=\"per_ip\"} 1\n"));
+    first.write_all(&api_versions(9)).await.unwrap();
+    assert_eq!(next_answer(&mut first).await, 9);
+}
+
+#[tokio::test]
+async fn shutdown_ends_listeners_and_connections() {
+    let room = Room::new(NetConfig::default()).await;
+    let mut idle = room.connect().await;
+    idle.write_all(&api_versions(1)).await.unwrap();
+    assert_eq!(next_answer(&mut idle).await, 1);
+    assert!(!room.serving.is_finished());
+    room.shutdown.send(true).unwrap();
+    timeout(Duration::from_secs(20), room.serving).await.unwrap().unwrap();
+    assert!(is_closed(&mut idle).await);
+    assert_eq!(room.net.metrics.connections.get(), 0);
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_api() {
+    let room = Room::new(NetConfig::default()).await;
+    let mut stream = room.connect().await;
+    stream.write_all(&[api_versions(1), api_versions(2)].concat()).await.unwrap();
+    next_answer(&mut stream).await;
+    next_answer(&mut stream).await;
+    let text = room.registry.render();
+    assert!(text.contains("tidemark_requests_total{api=\"ApiVersions\"} 2\n"), "{text}");
+    assert!(text.contains("tidemark_request_seconds_count{api=\"ApiVersions\"} 2\n"), "{text}");
+    assert!(text.contains("tidemark_connections 1\n"), "{text}");
+}

@@ -1,0 +1,147 @@
+//! One broker: built, serving, and stopped.
+
+use std::{future::Future, sync::Arc};
+
+use tokio::{sync::watch, task::JoinHandle};
+
+use super::{
+    error::{RunError, StartError},
+    metadata_log::{self, PartitionLog},
+};
+use crate::{
+    api::{Broker, Dispatcher, FetchSessions},
+    config::Config,
+    controller::{Controller, ImageHandle, ImageListener},
+    metadata::Image,
+    metrics::{Gauge, Registry},
+    net::Net,
+    os::{clock::Clock, descriptors, disk::SharedDisk, network::Listener, random::Random},
+    partition::Partitions,
+    raft::Storage,
+    tasks::{self, TaskKind},
+};
+
+/// A broker that is ready: its log is recovered and its listeners serve.
+#[derive(Debug)]
+pub struct Node {
+    storage: Arc<Storage>,
+    partitions: Arc<Partitions>,
+    registry: Registry,
+    stop: watch::Sender<bool>,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+/// Partitions follow the image.
+struct Follower(Arc<Partitions>);
+
+impl ImageListener for Follower {
+    fn image_changed(&self, old: &Image, new: &Image) {
+        self.0.apply(old, new);
+    }
+}
+
+impl Node {
+    /// Recovers the data directory and serves the listeners. Blocks on the disk meanwhile.
+    ///
+    /// # Errors
+    /// The data directory cannot be used.
+    pub async fn start(disk: SharedDisk, config: &Config, listeners: Vec<Listener>) -> Result<Self, StartError> {
+        descriptors::raise_limit();
+        let (clock, random, registry) = (Clock::system(), Random::os(), Registry::new());
+        let storage = Storage::open(disk, &config.storage, &random)?;
+        let partitions = Arc::new(Partitions::new(config.partitions.clone(), storage.clone(), clock.clone())?);
+        let metadata_log = partitions.metadata_log().clone();
+        let image = metadata_log::replay(&metadata_log)?;
+        partitions.start(&image)?;
+        let log = PartitionLog { partition: metadata_log, clock: clock.clone() };
+        let follower = Follower(partitions.clone());
+        let (handle, node_id) = (ImageHandle::new(image), config.controller.node_id);
+        let controller = Arc::new(Controller::new(
+            config.controller.clone(),
+            handle,
+            random.clone(),
+            Box::new(log),
+            Box::new(follower),
+        ));
+        let (host, port) = advertised(config, &listeners);
+        let cluster_id = storage.properties().cluster_id.clone();
+        controller.register_broker(&cluster_id, &host, port, config.rack.as_deref()).await?;
+        let broker = Arc::new(Broker {
+            node_id,
+            partitions: partitions.clone(),
+            controller,
+            fetch_sessions: FetchSessions::new(random.clone()),
+            clock,
+            config: config.api.clone(),
+        });
+        let net = Net::new(config.net.clone(), Dispatcher::new(broker, &registry), &registry);
+        let stop = watch::Sender::new(false);
+        let serve = |listener| net.serve(listener, &host, port, stop.subscribe());
+        let listeners = listeners.into_iter().map(serve).collect();
+        let node = Self { storage, partitions, registry, stop, listeners };
+        node.start_tasks();
+        Ok(node)
+    }
+
+    fn start_tasks(&self) {
+        let mut stopped = self.stop.subscribe();
+        let retention = self.partitions.clone().run_retention();
+        tasks::spawn(TaskKind::Retention, async move {
+            tokio::select! {
+                () = retention => {}
+                _ = stopped.wait_for(|stopped| *stopped) => {}
+            }
+        });
+    }
+
+    /// Every metric of this broker.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Prometheus text, with the gauges that are only looked at when asked.
+    pub fn metrics_page(&self) -> impl Fn() -> String + Send + Sync + 'static {
+        let (registry, partitions, storage) = (self.registry.clone(), self.partitions.clone(), self.storage.clone());
+        let gauge = |name, help| -> Gauge { registry.gauge(name, help, &[]) };
+        let count = gauge("tidemark_partitions", "partitions on this broker");
+        let bytes = gauge("tidemark_log_bytes", "bytes of all segments");
+        let syncs = gauge("tidemark_journal_syncs", "syncs of the journal since the start");
+        move || {
+            let dir = partitions.log_dir();
+            let sizes = dir.partitions.iter().map(|partition| partition.size_bytes).sum::<u64>();
+            count.set(dir.partitions.len() as i64);
+            bytes.set(i64::try_from(sizes).unwrap_or(i64::MAX));
+            syncs.set(i64::try_from(storage.journal_syncs()).unwrap_or(i64::MAX));
+            registry.render()
+        }
+    }
+
+    /// Serves until `shutdown` resolves, then stops cleanly: answers on their way leave, a last checkpoint is written.
+    ///
+    /// # Errors
+    /// The disk failed: nothing more was acknowledged from that moment on.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        let failed = tokio::select! {
+            () = shutdown => None,
+            reason = self.storage.failed() => Some(reason),
+        };
+        self.stop.send_replace(true);
+        if let Some(reason) = failed {
+            return Err(RunError::Disk(reason));
+        }
+        for listener in self.listeners {
+            // a panic there has ended the process already
+            let _ = listener.await;
+        }
+        Ok(self.storage.close()?)
+    }
+}
+
+/// What clients are told: as configured, else the first port.
+fn advertised(config: &Config, listeners: &[Listener]) -> (String, u16) {
+    if let Some((host, port)) = &config.advertised {
+        return (host.clone(), *port);
+    }
+    let bound = listeners.iter().find_map(Listener::local_addr).unwrap_or(config.kafka_listener);
+    (bound.ip().to_string(), bound.port())
+}

@@ -1,0 +1,165 @@
+//! Checkpoints: syncs every log, writes down where each ends, and so frees the journal. One thread does it, and the syncs
+//! that `flush.ms` asks for.
+//!
+//! Not here: the checkpoint's bytes and which journal files it frees (`journal`).
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    error::StorageError,
+    solo::Solo,
+    storage::{Entry, Storage},
+};
+use crate::journal::{Checkpoint, ReplicaCheckpoint, ReplicaId};
+
+/// What the thread waits for.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    checkpoint_bytes: u64,
+    /// Appended since the last checkpoint.
+    written: AtomicU64,
+    work: Mutex<Work>,
+    wake: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Work {
+    checkpoint: bool,
+    closing: bool,
+    /// Replicas to be synced, and when.
+    flushes: Vec<(Instant, Weak<Solo>)>,
+}
+
+impl Keeper {
+    pub fn new(checkpoint_bytes: u64) -> Self {
+        Self { checkpoint_bytes, written: AtomicU64::new(0), work: Mutex::default(), wake: Condvar::new() }
+    }
+
+    /// Counts appended bytes; asks for a checkpoint once there are enough.
+    pub fn note_written(&self, bytes: u64) {
+        let before = self.written.fetch_add(bytes, Relaxed);
+        if before < self.checkpoint_bytes && before + bytes >= self.checkpoint_bytes {
+            self.lock().checkpoint = true;
+            self.wake.notify_one();
+        }
+    }
+
+    /// Asks for a sync of one replica's log in a while.
+    pub fn flush_later(&self, replica: &Arc<Solo>, after_ms: u64) {
+        let due = Instant::now() + Duration::from_millis(after_ms);
+        self.lock().flushes.push((due, Arc::downgrade(replica)));
+        self.wake.notify_one();
+    }
+
+    /// Ends the thread.
+    pub fn close(&self) {
+        self.lock().closing = true;
+        self.wake.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for work; `None` once closed.
+    fn next(&self) -> Option<Due> {
+        let mut work = self.lock();
+        loop {
+            if work.closing {
+                return None;
+            }
+            if std::mem::take(&mut work.checkpoint) {
+                return Some(Due::Checkpoint);
+            }
+            let now = Instant::now();
+            if let Some(place) = work.flushes.iter().position(|(due, _)| *due <= now) {
+                return Some(Due::Flush(work.flushes.swap_remove(place).1));
+            }
+            let first = work.flushes.iter().map(|(due, _)| *due).min();
+            work = match first {
+                Some(due) => self.wake.wait_timeout(work, due - now).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.wake.wait(work).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+}
+
+enum Due {
+    Checkpoint,
+    Flush(Weak<Solo>),
+}
+
+/// The thread `checkpoint`: asleep while nothing is due.
+pub(super) fn run(storage: &Storage) {
+    while let Some(due) = storage.shared.keeper.next() {
+        match due {
+            Due::Checkpoint => {
+                if let Err(error) = storage.checkpoint() {
+                    storage.shared.fail(&error.to_string());
+                    return;
+                }
+            }
+            Due::Flush(replica) => {
+                // a failed one has told the broker itself
+                let _ = replica.upgrade().map(|replica| replica.flush());
+            }
+        }
+    }
+}
+
+impl Storage {
+    /// Syncs every log and writes a checkpoint. Blocks; appends go on meanwhile.
+    ///
+    /// # Errors
+    /// The disk's: nothing may be retried.
+    pub fn checkpoint(&self) -> Result<(), StorageError> {
+        let _one = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = &self.shared;
+        shared.keeper.written.store(0, Relaxed);
+        let (replay_from, unsynced_names, entries): (_, _, Vec<(ReplicaId, Entry)>) = {
+            let mut list = self.list();
+            // every record before this place is about a replica in the list, whose log is captured after it
+            let replay_from = shared.journal.mark();
+            let entries = list.by_id.iter().map(|(id, entry)| (*id, entry.clone())).collect();
+            (replay_from, std::mem::take(&mut list.unsynced_names), entries)
+        };
+        if unsynced_names {
+            StorageError::at(&shared.dir, shared.disk.sync_dir(&shared.dir))?;
+        }
+        let mut replicas = Vec::with_capacity(entries.len());
+        for (id, entry) in entries {
+            let captured = match entry.solo.capture_and_sync()? {
+                Some(captured) => captured,
+                None => entry.last,
+            };
+            let mut list = self.list();
+            // deleted meanwhile: the journal says so behind the mark
+            let Some(known) = list.by_id.get_mut(&id) else { continue };
+            known.last = captured;
+            let (topic_id, partition) = entry.key;
+            replicas.push(ReplicaCheckpoint {
+                replica: id,
+                topic_id: *topic_id.as_bytes(),
+                partition,
+                dir: entry.dir,
+                captured: captured.lsn,
+                unjournaled: entry.solo.is_unjournaled(),
+                log_start_offset: captured.log_start_offset,
+                vote: None,
+                end: captured.end,
+            });
+        }
+        let next_replica_id = self.list().next_id;
+        let boot_epoch = self.boot_epoch;
+        let checkpoint = Checkpoint { replay_from, previous: 0, boot_epoch, next_replica_id, replicas };
+        Ok(shared.journal.checkpoint(&checkpoint)?)
+    }
+}

@@ -1,0 +1,233 @@
+//! Putting replicas together at start: each log as its checkpoint left it, then the journal's records in their order.
+//!
+//! Frames are written again, never compared: after kill -9 or a failed sync the page cache can show bytes that the disk
+//! lacks. Only where the journal itself is damaged, or a log bypasses it, whole frames behind the checkpoint are kept.
+//! Not here: the journal's bytes, a log's files.
+
+use std::{collections::BTreeMap, path::Path};
+
+use uuid::Uuid;
+
+use super::{
+    error::StorageError,
+    solo::{Captured, State},
+    storage::ReplicaKey,
+};
+use crate::{
+    journal::{self, Journal, JournalConfig, Lsn, OwnedRecord, Record, ReplicaCheckpoint, ReplicaId},
+    log::{AppendError, InternalKind, Log, LogConfig, LogError, LogIdentity},
+    os::disk::SharedDisk,
+};
+
+/// What a start finds.
+pub(super) struct Recovered {
+    pub journal: Journal,
+    pub boot_epoch: i32,
+    pub next_replica_id: u64,
+    pub replicas: BTreeMap<ReplicaId, Found>,
+    /// The journal was damaged and the segments stood in for it: a checkpoint must make that last.
+    pub mended: bool,
+}
+
+/// One replica that was there.
+pub(super) struct Found {
+    pub key: ReplicaKey,
+    pub dir: String,
+    pub unjournaled: bool,
+    pub state: State,
+    pub last: Captured,
+}
+
+struct Rebuild<'a> {
+    disk: &'a SharedDisk,
+    dir: &'a Path,
+    replicas: BTreeMap<ReplicaId, Found>,
+    next_replica_id: u64,
+    last_boot_epoch: i32,
+    /// The journal lacks records: whole frames in the segments are kept.
+    damaged: bool,
+}
+
+/// Reads journal and logs, and readies the journal to go on.
+///
+/// # Errors
+/// The disk's, a newer format, or a journal that cannot be read.
+pub(super) fn recover(disk: &SharedDisk, dir: &Path, config: JournalConfig) -> Result<Recovered, StorageError> {
+    let recovery = journal::recover(disk, &dir.join("journal"), config)?;
+    for damage in recovery.damage() {
+        tracing::error!(from = damage.from.0, to = damage.to.0, "journal is damaged: the segments' own copy is used");
+    }
+    let damaged = !recovery.damage().is_empty();
+    let mut rebuild =
+        Rebuild { disk, dir, replicas: BTreeMap::new(), next_replica_id: 0, last_boot_epoch: -1, damaged };
+    if let Some(checkpoint) = recovery.checkpoint() {
+        rebuild.next_replica_id = checkpoint.next_replica_id;
+        rebuild.last_boot_epoch = checkpoint.boot_epoch;
+        for replica in &checkpoint.replicas {
+            rebuild.open(replica)?;
+        }
+    }
+    recovery.replay(|end, record| rebuild.take(end, record))?;
+    if damaged {
+        rebuild.adopt(recovery.end())?;
+    }
+    let Rebuild { replicas, next_replica_id, last_boot_epoch, .. } = rebuild;
+    let boot_epoch = last_boot_epoch.saturating_add(1);
+    let journal = recovery.start(boot_epoch)?;
+    journal.append(&Record::BootEpoch { epoch: boot_epoch }, None)?;
+    Ok(Recovered { journal, boot_epoch, next_replica_id, replicas, mended: damaged })
+}
+
+impl Rebuild<'_> {
+    /// Opens a log where its checkpoint says. A damaged one is set aside, the others go on.
+    fn open(&mut self, replica: &ReplicaCheckpoint) -> Result<(), StorageError> {
+        let path = self.dir.join(&replica.dir);
+        let key = (Uuid::from_bytes(replica.topic_id), replica.partition);
+        let identity = LogIdentity { topic_id: key.0, partition: key.1 };
+        let (disk, config) = (self.disk.clone(), LogConfig::default());
+        let keep_tail = self.damaged || replica.unjournaled;
+        let state = match Log::open(disk, &path, identity, config, Some(&replica.end), keep_tail) {
+            Ok((mut log, report)) => {
+                log.restore_log_start(replica.log_start_offset);
+                if let Some((from, to)) = report.damaged {
+                    tracing::error!(log = %path.display(), from, to, "offsets are damaged: reads of them are refused");
+                }
+                if !report.rebuilt.is_empty() {
+                    tracing::warn!(log = %path.display(), files = ?report.rebuilt, "derived files were bad: made anew");
+                }
+                State::Open(log)
+            }
+            Err(error @ LogError::NewerVersion { .. }) => return Err(error.into()),
+            Err(error) => {
+                tracing::error!(log = %path.display(), %error, "log cannot be served; other partitions are");
+                State::Failed(error.to_string().into())
+            }
+        };
+        let last = Captured { end: replica.end, log_start_offset: replica.log_start_offset, lsn: replica.captured };
+        let found = Found { key, dir: replica.dir.clone(), unjournaled: replica.unjournaled, state, last };
+        self.replicas.insert(replica.replica, found);
+        Ok(())
+    }
+
+    /// Takes in one record; `end` is the position behind it.
+    fn take(&mut self, end: Lsn, record: OwnedRecord) -> Result<(), StorageError> {
+        match record {
+            OwnedRecord::BootEpoch { epoch } => self.last_boot_epoch = self.last_boot_epoch.max(epoch),
+            OwnedRecord::CreateReplica { replica, topic_id, partition, dir } => {
+                self.next_replica_id = self.next_replica_id.max(replica.0.saturating_add(1));
+                if !self.replicas.contains_key(&replica) {
+                    self.create(end, replica, (Uuid::from_bytes(topic_id), partition), dir)?;
+                }
+            }
+            OwnedRecord::DeleteReplica { replica } => {
+                // its directory may be there still, under its own name or another: `clear_leftovers` sees to it
+                self.replicas.remove(&replica);
+            }
+            OwnedRecord::Entry { replica, index, frame, base_offset, .. } => {
+                if let Some(log) = self.log_behind(replica, end) {
+                    let replayed = replay(log, index, base_offset, &frame);
+                    self.judge(replica, replayed)?;
+                }
+            }
+            OwnedRecord::Truncate { replica, next_index, .. } => {
+                if let Some(log) = self.log_behind(replica, end) {
+                    let truncated = log.truncate(next_index).map_err(AppendError::from);
+                    self.judge(replica, truncated)?;
+                }
+            }
+            OwnedRecord::LogStart { replica, log_start_offset } => {
+                if let Some(log) = self.log_behind(replica, end) {
+                    log.restore_log_start(log_start_offset);
+                }
+            }
+            // a solo replica elects nobody
+            OwnedRecord::Vote { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// The log of a replica, if the record is not in its files yet.
+    fn log_behind(&mut self, replica: ReplicaId, end: Lsn) -> Option<&mut Log> {
+        let found = self.replicas.get_mut(&replica).filter(|found| end > found.last.lsn)?;
+        match &mut found.state {
+            State::Open(log) => Some(log),
+            _ => None,
+        }
+    }
+
+    fn judge(&mut self, replica: ReplicaId, result: Result<(), AppendError>) -> Result<(), StorageError> {
+        match (result, self.replicas.get_mut(&replica)) {
+            (Ok(()), _) => Ok(()),
+            (Err(AppendError::Log(error @ LogError::Io { .. })), _) => Err(error.into()),
+            (Err(error), Some(found)) => {
+                tracing::error!(log = found.dir, %error, "log and journal disagree: the log cannot be served");
+                found.state = State::Failed(error.to_string().into());
+                Ok(())
+            }
+            (Err(_), None) => Ok(()),
+        }
+    }
+
+    fn create(&mut self, lsn: Lsn, replica: ReplicaId, key: ReplicaKey, dir: String) -> Result<(), StorageError> {
+        let path = self.dir.join(&dir);
+        let identity = LogIdentity { topic_id: key.0, partition: key.1 };
+        if self.damaged && self.keep(lsn, replica, key, &dir) {
+            return Ok(());
+        }
+        if self.disk.exists(&path) {
+            // what was written after the record is in the journal too
+            StorageError::at(&path, self.disk.remove_dir_all(&path))?;
+        }
+        let log = Log::create(self.disk.clone(), &path, identity, LogConfig::default())?;
+        let last = Captured { end: log.end(), log_start_offset: 0, lsn };
+        self.replicas.insert(replica, Found { key, dir, unjournaled: false, state: State::Open(log), last });
+        Ok(())
+    }
+}
+
+impl Rebuild<'_> {
+    /// Takes a log as it lies, up to its last whole frame. False if there is none.
+    fn keep(&mut self, lsn: Lsn, replica: ReplicaId, key: ReplicaKey, dir: &str) -> bool {
+        let identity = LogIdentity { topic_id: key.0, partition: key.1 };
+        let path = self.dir.join(dir);
+        let opened = Log::open(self.disk.clone(), &path, identity, LogConfig::default(), None, true);
+        let Ok((log, _)) = opened else { return false };
+        let last = Captured { end: log.end(), log_start_offset: log.log_start_offset(), lsn };
+        let found = Found { key, dir: dir.to_owned(), unjournaled: false, state: State::Open(log), last };
+        self.replicas.insert(replica, found);
+        true
+    }
+
+    /// Logs whose making the damaged journal does not tell any more: they say themselves whose they are. The metadata
+    /// decides whether they are wanted.
+    fn adopt(&mut self, lsn: Lsn) -> Result<(), StorageError> {
+        for entry in StorageError::at(self.dir, self.disk.read_dir(self.dir))? {
+            let known = self.replicas.values().any(|found| found.dir == entry.name);
+            let partition = entry.name.rsplit_once('-').and_then(|(_, number)| number.parse::<i32>().ok());
+            let (false, true, Some(partition)) = (known, entry.is_dir, partition) else { continue };
+            let Some(topic_id) = Log::topic_id_in(&**self.disk, &self.dir.join(&entry.name)) else { continue };
+            let replica = ReplicaId(self.next_replica_id);
+            self.next_replica_id += 1;
+            if self.keep(lsn, replica, (topic_id, partition), &entry.name) {
+                tracing::warn!(log = entry.name, "log is not in the damaged journal: taken as it lies");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes one frame again. Frames between it and the log's end are lost: void frames take their indexes, reads of their
+/// offsets are refused, and what came after them is kept.
+fn replay(log: &mut Log, index: u64, base_offset: i64, frame: &[u8]) -> Result<(), AppendError> {
+    if index > log.next_index() {
+        let (from, epoch) = (log.log_end_offset(), log.last_leader_epoch().max(0));
+        while log.next_index() < index {
+            log.append_internal(InternalKind::Void, b"lost", epoch)?;
+        }
+        if base_offset > from {
+            tracing::error!(log = %log.dir().display(), from, to = base_offset, "offsets are lost: reads of them are refused");
+            log.quarantine(from, base_offset);
+        }
+    }
+    log.replay(index, frame)
+}

@@ -1,0 +1,483 @@
+//! A replica that is alone: what it appends is committed once it is synced here. Appends, reads, moves of the log start.
+//!
+//! ```text
+//! log start ≤ committed ≤ log end         committed = log end at once, where entries bypass the journal
+//! ```
+//! Not here: which batches are good, who waits, files.
+
+use std::{
+    io::{self, IoSlice},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
+    },
+};
+
+use tidemark_record::{BatchHeader, batch::PATCHED_LEN};
+use tokio::sync::oneshot;
+
+use super::{commit::CommitListener, error::ReplicaError, storage::Shared};
+use crate::{
+    journal::{JournalError, JournalFailed, Lsn, Record, ReplicaId},
+    log::{AppendError, Appended, Log, LogConfig, LogError, SequenceCheck},
+};
+
+/// What an acknowledged entry survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Durability {
+    /// A power cut: entries go through the journal.
+    Journaled = 0,
+    /// kill -9, not a power cut: entries are in the page cache (`write.caching`).
+    WriteCaching = 1,
+    /// Nothing: the log is in memory (`tidemark.storage=volatile`).
+    Volatile = 2,
+}
+
+/// A batch that the log has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appending {
+    /// Offset of its first record.
+    pub base_offset: i64,
+    /// Offset of its last.
+    pub last_offset: i64,
+    /// The log's start at that moment.
+    pub log_start_offset: i64,
+    /// Max timestamp of the batch that was there before, if this one repeats it.
+    pub duplicate_of: Option<i64>,
+}
+
+/// One replica. Shared by its partition, the checkpoint thread and the journal's completions.
+pub struct Solo {
+    id: ReplicaId,
+    leader_epoch: i32,
+    shared: Arc<Shared>,
+    state: RwLock<State>,
+    durability: AtomicU8,
+    announced: AtomicBool,
+    /// Below it nothing is truncated any more.
+    committed: AtomicI64,
+    listener: OnceLock<Arc<dyn CommitListener>>,
+    /// Held from a capture to the end of its sync: what one has taken to sync, another must not take for synced.
+    syncing: Mutex<()>,
+    flush_messages: AtomicI64,
+    flush_ms: AtomicI64,
+    /// Records that no sync covers yet, under `write.caching`.
+    unflushed: AtomicI64,
+}
+
+/// The log, or why there is none.
+#[allow(clippy::large_enum_variant, reason = "one per replica, and nearly always open")]
+pub(super) enum State {
+    Open(Log),
+    /// Damaged beyond serving, or its disk failed.
+    Failed(Arc<str>),
+    Deleted,
+}
+
+impl std::fmt::Debug for Solo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Solo").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn log(&self) -> Result<&Log, ReplicaError> {
+        match self {
+            Self::Open(log) => Ok(log),
+            Self::Failed(reason) => Err(ReplicaError::Storage(reason.to_string())),
+            Self::Deleted => Err(ReplicaError::Deleted),
+        }
+    }
+
+    fn log_mut(&mut self) -> Result<&mut Log, ReplicaError> {
+        match self {
+            Self::Open(log) => Ok(log),
+            Self::Failed(reason) => Err(ReplicaError::Storage(reason.to_string())),
+            Self::Deleted => Err(ReplicaError::Deleted),
+        }
+    }
+}
+
+impl Solo {
+    /// Over a log that was opened or made; its frames are committed.
+    pub(super) fn new(
+        id: ReplicaId,
+        boot_epoch: i32,
+        shared: Arc<Shared>,
+        mut state: State,
+        durability: Durability,
+    ) -> Arc<Self> {
+        let (mut leader_epoch, mut committed) = (boot_epoch, 0);
+        if let State::Open(log) = &mut state {
+            leader_epoch = boot_epoch.max(log.last_leader_epoch().saturating_add(i32::from(log.next_index() > 1)));
+            log.begin_epoch(leader_epoch);
+            committed = log.log_end_offset();
+            log.settle(committed);
+        }
+        Arc::new(Self {
+            id,
+            leader_epoch,
+            shared,
+            state: RwLock::new(state),
+            durability: AtomicU8::new(durability as u8),
+            announced: AtomicBool::new(false),
+            committed: AtomicI64::new(committed),
+            listener: OnceLock::new(),
+            syncing: Mutex::new(()),
+            flush_messages: AtomicI64::new(i64::MAX),
+            flush_ms: AtomicI64::new(i64::MAX),
+            unflushed: AtomicI64::new(0),
+        })
+    }
+
+    /// Its id, never used again.
+    pub fn id(&self) -> ReplicaId {
+        self.id
+    }
+
+    /// The epoch of what it appends.
+    pub fn leader_epoch(&self) -> i32 {
+        self.leader_epoch
+    }
+
+    /// Tells who is called back. Once, before the first append.
+    pub fn listen(&self, listener: Arc<dyn CommitListener>) {
+        let _first_wins = self.listener.set(listener);
+    }
+
+    /// What an acknowledged entry survives.
+    pub fn durability(&self) -> Durability {
+        match self.durability.load(Ordering::Acquire) {
+            0 => Durability::Journaled,
+            1 => Durability::WriteCaching,
+            _ => Durability::Volatile,
+        }
+    }
+
+    /// New settings of the log; `flush_messages` and `flush_ms` bound what is unsynced under `write.caching`.
+    pub fn configure(&self, config: LogConfig, flush_messages: i64, flush_ms: i64) {
+        self.flush_messages.store(flush_messages, Ordering::Relaxed);
+        self.flush_ms.store(flush_ms, Ordering::Relaxed);
+        if let State::Open(log) = &mut *self.write() {
+            log.set_config(config);
+        }
+    }
+
+    /// Looks into the log. Others may look at the same time; nobody appends meanwhile.
+    ///
+    /// # Errors
+    /// There is no log any more.
+    pub fn look<T>(&self, look: impl FnOnce(&Log) -> T) -> Result<T, ReplicaError> {
+        self.read().log().map(look)
+    }
+
+    /// Appends a whole, verified batch at the log's end, or says where it already is. It is in the page cache when this
+    /// returns; the [`CommitListener`] hears when it is committed.
+    ///
+    /// # Errors
+    /// A producer's gap, or the disk's: nothing was written.
+    pub fn append(
+        self: &Arc<Self>,
+        batch: &[u8],
+        header: &BatchHeader,
+        now_ms: i64,
+    ) -> Result<Appending, ReplicaError> {
+        let mut state = self.write();
+        let log = state.log_mut()?;
+        if let SequenceCheck::Duplicate { base_offset, last_offset, timestamp } = log.check_producer(header)? {
+            let log_start_offset = log.log_start_offset();
+            return Ok(Appending { base_offset, last_offset, log_start_offset, duplicate_of: Some(timestamp) });
+        }
+        self.shared.check_room(batch.len())?;
+        let before = log.next_index();
+        let appended = log.append(batch, header, self.leader_epoch, now_ms);
+        self.finish(state, appended, before, batch, header)
+    }
+
+    /// Compare-and-append: the batch keeps the offset it carries, if the log ends at `expected_end`.
+    ///
+    /// # Errors
+    /// Another end, or the disk's: nothing was written.
+    pub fn append_at(
+        self: &Arc<Self>,
+        batch: &[u8],
+        header: &BatchHeader,
+        expected_end: i64,
+        now_ms: i64,
+    ) -> Result<Appending, ReplicaError> {
+        let mut state = self.write();
+        let log = state.log_mut()?;
+        self.shared.check_room(batch.len())?;
+        let before = log.next_index();
+        let appended = log.append_at(batch, header, self.leader_epoch, expected_end, now_ms);
+        self.finish(state, appended, before, batch, header)
+    }
+
+    fn finish(
+        self: &Arc<Self>,
+        mut state: RwLockWriteGuard<'_, State>,
+        appended: Result<Appended, AppendError>,
+        index_before: u64,
+        batch: &[u8],
+        header: &BatchHeader,
+    ) -> Result<Appending, ReplicaError> {
+        let appended = appended.map_err(|error| self.append_failed(&mut state, error))?;
+        let log = state.log_mut()?;
+        log.settle(self.committed.load(Ordering::Acquire));
+        let (end, bytes, records) = (log.log_end_offset(), batch.len(), i64::from(header.records_count));
+        let done = Appending {
+            base_offset: appended.base_offset,
+            last_offset: appended.last_offset,
+            log_start_offset: log.log_start_offset(),
+            duplicate_of: None,
+        };
+        match self.durability() {
+            Durability::Journaled => {
+                let frame = [IoSlice::new(&appended.prefix), IoSlice::new(&batch[PATCHED_LEN..])];
+                let record = Record::Entry {
+                    replica: self.id,
+                    index: appended.index,
+                    leader_epoch: appended.leader_epoch,
+                    base_offset: appended.base_offset,
+                    frame: &frame,
+                    frame_crc: appended.frame_crc,
+                };
+                let this = Arc::clone(self);
+                let written =
+                    self.shared.journal.append(&record, Some(Box::new(move |result| this.synced(result, end, bytes))));
+                if let Err(error) = written {
+                    return Err(self.journal_refused(&mut state, &error, index_before));
+                }
+                drop(state);
+            }
+            Durability::WriteCaching => {
+                drop(state);
+                self.count_unflushed(records)?;
+                self.commit(end, bytes);
+            }
+            Durability::Volatile => {
+                if appended.rolled {
+                    self.drop_expired(log);
+                }
+                drop(state);
+                self.commit(end, bytes);
+            }
+        }
+        self.shared.note_written(bytes as u64);
+        Ok(done)
+    }
+
+    /// A volatile log is bounded at each roll, not at the next round of retention: it is memory.
+    fn drop_expired(&self, log: &mut Log) {
+        if let Ok(Some(start)) = log.expired_log_start(i64::MIN) {
+            log.set_log_start(start);
+            // a disk in memory has nothing to refuse
+            let _ = log.delete_old_segments();
+        }
+    }
+
+    fn append_failed(&self, state: &mut State, error: AppendError) -> ReplicaError {
+        match error {
+            AppendError::WrongEnd { end, expected } => ReplicaError::WrongEnd { end, expected },
+            AppendError::Log(LogError::Io { path, cause }) if is_full(&cause) => {
+                ReplicaError::Storage(format!("{}: {cause}; nothing was written", path.display()))
+            }
+            error => self.fail(state, &error.to_string()),
+        }
+    }
+
+    /// The journal had no room for another file, and nothing of the entry is in it: the log takes it back. Anything else
+    /// ends the broker.
+    fn journal_refused(&self, state: &mut State, error: &JournalError, index_before: u64) -> ReplicaError {
+        if let (JournalError::Full { .. }, State::Open(log)) = (error, &mut *state) {
+            match log.truncate(index_before) {
+                Ok(()) => return ReplicaError::Storage(error.to_string()),
+                Err(cause) => return self.fail(state, &cause.to_string()),
+            }
+        }
+        self.fail(state, &error.to_string())
+    }
+
+    /// Nothing is retried after a failed write or sync: the replica is finished, and the broker ends.
+    fn fail(&self, state: &mut State, reason: &str) -> ReplicaError {
+        if matches!(state, State::Open(_)) {
+            *state = State::Failed(reason.into());
+        }
+        self.shared.fail(reason);
+        if let Some(listener) = self.listener.get() {
+            listener.on_failure();
+        }
+        ReplicaError::Storage(reason.to_owned())
+    }
+
+    /// On the journal's sync thread.
+    fn synced(&self, result: Result<(), JournalFailed>, end: i64, bytes: usize) {
+        match result {
+            Ok(()) => self.commit(end, bytes),
+            Err(failed) => {
+                self.shared.fail(&failed.to_string());
+                if let Some(listener) = self.listener.get() {
+                    listener.on_failure();
+                }
+            }
+        }
+    }
+
+    fn commit(&self, end: i64, bytes: usize) {
+        self.committed.fetch_max(end, Ordering::AcqRel);
+        if let Some(listener) = self.listener.get() {
+            listener.on_commit(end, bytes);
+        }
+    }
+
+    /// `flush.messages` and `flush.ms`: a sync now, or one in time.
+    fn count_unflushed(self: &Arc<Self>, records: i64) -> Result<(), ReplicaError> {
+        let before = self.unflushed.fetch_add(records, Ordering::AcqRel);
+        if before.saturating_add(records) >= self.flush_messages.load(Ordering::Relaxed) {
+            return self.flush();
+        }
+        let flush_ms = self.flush_ms.load(Ordering::Relaxed);
+        if before == 0 && flush_ms != i64::MAX {
+            self.shared.flush_later(self, u64::try_from(flush_ms).unwrap_or(0));
+        }
+        Ok(())
+    }
+
+    /// Makes everything that was appended survive a power cut. Blocks.
+    pub(super) fn flush(&self) -> Result<(), ReplicaError> {
+        self.unflushed.store(0, Ordering::Release);
+        match self.capture_and_sync() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.fail(&mut self.write(), &error.to_string())),
+        }
+    }
+
+    /// Syncs the log's files and says up to where: the log's end and start, and the position in the journal below which its
+    /// records are in them. `None` for a replica without a log.
+    pub(super) fn capture_and_sync(&self) -> Result<Option<Captured>, LogError> {
+        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (capture, lsn) = {
+            let mut state = self.write();
+            let State::Open(log) = &mut *state else { return Ok(None) };
+            let idle = !log.is_dirty();
+            let capture = log.capture()?;
+            if idle {
+                log.close_files();
+            }
+            (capture, self.shared.journal.written())
+        };
+        capture.sync()?;
+        Ok(Some(Captured { end: capture.end, log_start_offset: capture.log_start_offset, lsn }))
+    }
+
+    /// Moves the log start up to `offset`; it never goes back. The receiver hears when the move survives a crash; files of
+    /// records below may be deleted from then on ([`Self::delete_old_segments`]).
+    ///
+    /// # Errors
+    /// There is no log, or the journal failed.
+    pub fn move_log_start(&self, offset: i64) -> Result<(i64, oneshot::Receiver<()>), ReplicaError> {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.write();
+        let log = state.log_mut()?;
+        let before = log.log_start_offset();
+        let start = log.set_log_start(offset);
+        if self.durability() == Durability::Volatile || start == before {
+            // whoever waits may have gone: there is nobody to tell
+            let _ = sender.send(());
+            return Ok((start, receiver));
+        }
+        let record = Record::LogStart { replica: self.id, log_start_offset: start };
+        let told = Box::new(move |result: Result<(), JournalFailed>| {
+            if result.is_ok() {
+                let _ = sender.send(());
+            }
+        });
+        if let Err(error) = self.shared.journal.append(&record, Some(told)) {
+            return Err(self.fail(&mut state, &error.to_string()));
+        }
+        Ok((start, receiver))
+    }
+
+    /// Removes the files of segments below the log start, which is durable already.
+    ///
+    /// # Errors
+    /// There is no log, or the disk failed.
+    pub fn delete_old_segments(&self) -> Result<usize, ReplicaError> {
+        let mut state = self.write();
+        match state.log_mut()?.delete_old_segments() {
+            Ok(deleted) => Ok(deleted),
+            Err(error) => Err(self.fail(&mut state, &error.to_string())),
+        }
+    }
+
+    /// Forgets producers that were silent too long.
+    pub fn expire_producers(&self, now_ms: i64) {
+        if let State::Open(log) = &mut *self.write() {
+            log.expire_producers(now_ms);
+        }
+    }
+
+    /// Whether a checkpoint must say that entries bypass the journal.
+    pub(super) fn is_unjournaled(&self) -> bool {
+        self.announced.load(Ordering::Acquire) || self.durability() == Durability::WriteCaching
+    }
+
+    /// From now on entries may bypass the journal. A checkpoint that says so must lie on the disk.
+    pub(super) fn leave_journal(&self) {
+        self.durability.store(Durability::WriteCaching as u8, Ordering::Release);
+    }
+
+    /// Lets the next checkpoint say that entries bypass the journal, or not any more.
+    pub(super) fn announce_write_caching(&self, on: bool) {
+        self.announced.store(on, Ordering::Release);
+    }
+
+    /// From now on entries go through the journal. What lies before the first of them is synced, or replay could find a
+    /// gap; nobody appends meanwhile.
+    pub(super) fn enter_journal(&self) -> Result<(), ReplicaError> {
+        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.write();
+        let synced = match &mut *state {
+            State::Open(log) => log.capture().and_then(|capture| capture.sync()),
+            _ => Ok(()),
+        };
+        if let Err(error) = synced {
+            return Err(self.fail(&mut state, &error.to_string()));
+        }
+        self.durability.store(Durability::Journaled as u8, Ordering::Release);
+        Ok(())
+    }
+
+    /// Takes the log away: nothing is appended or read any more.
+    pub(super) fn take(&self) -> State {
+        self.replace(State::Deleted)
+    }
+
+    /// Puts another log in the place of what there is, which is given back.
+    pub(super) fn replace(&self, state: State) -> State {
+        // a sync under way would miss its files
+        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *self.write(), state)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a checkpoint may say of a replica.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Captured {
+    pub end: crate::log::LogEnd,
+    pub log_start_offset: i64,
+    pub lsn: Lsn,
+}
+
+fn is_full(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

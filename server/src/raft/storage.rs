@@ -1,0 +1,374 @@
+//! The data directory of a broker: its lock, its journal, and every replica in it.
+//!
+//! Not here: which replicas there should be (the metadata says, `partition::Partitions` acts).
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+};
+
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::{
+    checkpoint::{self, Keeper},
+    error::{ReplicaError, StorageError},
+    meta_properties::MetaProperties,
+    recovery,
+    room::Room,
+    solo::{Durability, Solo, State},
+};
+use crate::{
+    journal::{Journal, JournalConfig, Record, ReplicaId},
+    log::{Log, LogConfig, LogIdentity},
+    os::{
+        disk::{DiskLock, MemoryDisk, SharedDisk},
+        random::Random,
+        thread,
+    },
+};
+
+/// What the data directory is told at start.
+#[derive(Debug, Clone)]
+pub struct StorageConfig {
+    /// The directory.
+    pub dir: PathBuf,
+    /// This broker.
+    pub node_id: i32,
+    /// Bytes of the disk that produce must leave free.
+    pub reserve_bytes: u64,
+    /// Bytes appended between two checkpoints, at most about 64 MiB: what a start may have to replay.
+    pub checkpoint_bytes: u64,
+    /// How the journal uses its files.
+    pub journal: JournalConfig,
+}
+
+impl StorageConfig {
+    /// The usual settings.
+    pub fn new(dir: PathBuf, node_id: i32) -> Self {
+        Self { dir, node_id, reserve_bytes: 64 << 20, checkpoint_bytes: 64 << 20, journal: JournalConfig::default() }
+    }
+}
+
+/// Which partition a replica is of.
+pub type ReplicaKey = (Uuid, i32);
+
+/// What every replica needs of the directory.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub disk: SharedDisk,
+    pub dir: PathBuf,
+    pub journal: Journal,
+    pub room: Room,
+    pub keeper: Keeper,
+    failure: watch::Sender<Option<Arc<str>>>,
+}
+
+impl Shared {
+    /// The broker cannot go on; the first reason is the one that is told.
+    pub fn fail(&self, reason: &str) {
+        self.failure.send_if_modified(|known| {
+            let first = known.is_none();
+            if first {
+                *known = Some(reason.into());
+            }
+            first
+        });
+    }
+
+    pub fn check_room(&self, bytes: usize) -> Result<(), ReplicaError> {
+        // journal and segment both take the bytes
+        if self.room.take(2 * bytes as u64) {
+            return Ok(());
+        }
+        Err(ReplicaError::Storage("the disk is nearly full; writing resumes once there is room again".into()))
+    }
+
+    pub fn note_written(&self, bytes: u64) {
+        self.keeper.note_written(bytes);
+    }
+
+    pub fn flush_later(&self, replica: &Arc<Solo>, after_ms: u64) {
+        self.keeper.flush_later(replica, after_ms);
+    }
+}
+
+/// The data directory of a running broker.
+#[derive(Debug)]
+pub struct Storage {
+    pub(super) shared: Arc<Shared>,
+    pub(super) replicas: Mutex<Replicas>,
+    pub(super) boot_epoch: i32,
+    /// One checkpoint at a time.
+    pub(super) checkpointing: Mutex<()>,
+    properties: MetaProperties,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    _lock: DiskLock,
+}
+
+/// Every journaled replica, and the id that the next one gets.
+#[derive(Debug, Default)]
+pub(super) struct Replicas {
+    pub by_id: BTreeMap<ReplicaId, Entry>,
+    pub next_id: u64,
+    /// A directory was made since the last checkpoint: its name is not synced yet.
+    pub unsynced_names: bool,
+}
+
+/// One replica with what a checkpoint says of it.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub key: ReplicaKey,
+    pub dir: String,
+    pub solo: Arc<Solo>,
+    /// What the last checkpoint said; it stands for a replica whose log cannot be captured.
+    pub last: super::solo::Captured,
+}
+
+impl Replicas {
+    fn take_id(&mut self) -> ReplicaId {
+        self.next_id += 1;
+        ReplicaId(self.next_id - 1)
+    }
+}
+
+impl Storage {
+    /// Opens the directory, making it if need be, and recovers what was acknowledged.
+    ///
+    /// # Errors
+    /// In use, not ours, newer than this program, or the disk's. A single damaged log does not fail the start: its replica
+    /// answers with a storage error.
+    pub fn open(disk: SharedDisk, config: &StorageConfig, random: &Random) -> Result<Arc<Self>, StorageError> {
+        let dir = &config.dir;
+        StorageError::at(dir, disk.create_dir_all(dir))?;
+        if let Some(above) = dir.parent().filter(|above| !above.as_os_str().is_empty()) {
+            StorageError::at(above, disk.sync_dir(above))?;
+        }
+        let lock = disk.lock(&dir.join(".lock")).map_err(|cause| match cause.kind() {
+            std::io::ErrorKind::WouldBlock => StorageError::InUse { path: dir.clone() },
+            _ => StorageError::Io { path: dir.clone(), cause },
+        })?;
+        let properties = MetaProperties::load_or_create(&disk, dir, config.node_id, random)?;
+        let recovered = recovery::recover(&disk, dir, config.journal)?;
+        let shared = Arc::new(Shared {
+            room: Room::new(disk.clone(), dir.clone(), config.reserve_bytes),
+            disk,
+            dir: dir.clone(),
+            journal: recovered.journal,
+            keeper: Keeper::new(config.checkpoint_bytes),
+            failure: watch::Sender::new(None),
+        });
+        let mut replicas =
+            Replicas { by_id: BTreeMap::new(), next_id: recovered.next_replica_id, unsynced_names: true };
+        for (id, found) in recovered.replicas {
+            let durability = if found.unjournaled { Durability::WriteCaching } else { Durability::Journaled };
+            let solo = Solo::new(id, recovered.boot_epoch, shared.clone(), found.state, durability);
+            replicas.by_id.insert(id, Entry { key: found.key, dir: found.dir, solo, last: found.last });
+        }
+        let storage = Arc::new(Self {
+            shared,
+            replicas: Mutex::new(replicas),
+            boot_epoch: recovered.boot_epoch,
+            checkpointing: Mutex::new(()),
+            properties,
+            thread: Mutex::new(None),
+            _lock: lock,
+        });
+        if recovered.mended {
+            storage.checkpoint()?;
+        }
+        if !config.journal.inline_sync {
+            let keeper = storage.clone();
+            let handle = StorageError::at(dir, thread::spawn("checkpoint", move || checkpoint::run(&keeper)))?;
+            *storage.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
+        }
+        Ok(storage)
+    }
+
+    /// Whose directory it is.
+    pub fn properties(&self) -> &MetaProperties {
+        &self.properties
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.shared.dir
+    }
+
+    /// Bytes of the file system, all and free; `None` where it cannot tell.
+    pub fn space(&self) -> Option<(u64, u64)> {
+        let (disk, dir) = (&self.shared.disk, &self.shared.dir);
+        Some((disk.total_space(dir).ok()?, disk.free_space(dir).ok()?))
+    }
+
+    /// How many times the journal was synced since the start.
+    pub fn journal_syncs(&self) -> u64 {
+        self.shared.journal.syncs()
+    }
+
+    /// Resolves with the reason when the broker cannot go on: a write or a sync failed, and nothing may be retried.
+    pub async fn failed(&self) -> Arc<str> {
+        let mut failure = self.shared.failure.subscribe();
+        match failure.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Every replica that was recovered or made and is not in memory only.
+    pub fn replicas(&self) -> Vec<(ReplicaKey, Arc<Solo>)> {
+        self.list().by_id.values().map(|entry| (entry.key, entry.solo.clone())).collect()
+    }
+
+    /// A new, empty replica in the directory `name`. A directory of that name that no replica owns is set aside first.
+    ///
+    /// # Errors
+    /// The disk's, or the journal's.
+    pub fn create_replica(&self, key: ReplicaKey, name: &str, config: LogConfig) -> Result<Arc<Solo>, StorageError> {
+        // held to the end: a checkpoint must see the replica, or its record behind the place where replay will start
+        let mut list = self.list();
+        let id = list.take_id();
+        let shared = &self.shared;
+        let path = shared.dir.join(name);
+        if shared.disk.exists(&path) {
+            self.set_aside(name, id)?;
+        }
+        let (topic_id, partition) = key;
+        let record = Record::CreateReplica { replica: id, topic_id: *topic_id.as_bytes(), partition, dir: name };
+        let lsn = shared.journal.append(&record, None)?;
+        let identity = LogIdentity { topic_id, partition };
+        let log = Log::create(shared.disk.clone(), &path, identity, config)?;
+        list.unsynced_names = true;
+        let last = super::solo::Captured { end: log.end(), log_start_offset: 0, lsn };
+        let solo = Solo::new(id, self.boot_epoch, shared.clone(), State::Open(log), Durability::Journaled);
+        list.by_id.insert(id, Entry { key, dir: name.to_owned(), solo: solo.clone(), last });
+        Ok(solo)
+    }
+
+    /// A new replica in memory only.
+    ///
+    /// # Errors
+    /// None that a disk in memory can have; the type is the log's.
+    pub fn create_volatile_replica(&self, key: ReplicaKey, config: LogConfig) -> Result<Arc<Solo>, StorageError> {
+        let identity = LogIdentity { topic_id: key.0, partition: key.1 };
+        let log = Log::create(Arc::new(MemoryDisk::new()), Path::new("/volatile"), identity, config)?;
+        Ok(Solo::new(ReplicaId(u64::MAX), self.boot_epoch, self.shared.clone(), State::Open(log), Durability::Volatile))
+    }
+
+    /// Lets replicas ack from the page cache, or through the journal again. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk's: nothing may be retried.
+    pub fn set_write_caching(&self, replicas: &[Arc<Solo>], on: bool) -> Result<(), ReplicaError> {
+        if on {
+            replicas.iter().for_each(|replica| replica.announce_write_caching(true));
+            self.checkpoint().map_err(|error| ReplicaError::Storage(error.to_string()))?;
+            replicas.iter().for_each(|replica| replica.leave_journal());
+            return Ok(());
+        }
+        for replica in replicas {
+            replica.enter_journal()?;
+            replica.announce_write_caching(false);
+        }
+        Ok(())
+    }
+
+    /// Removes a replica and its files. Readers that hold ranges of it go on reading.
+    ///
+    /// # Errors
+    /// The journal's, or the disk's.
+    pub fn delete_replica(&self, replica: &Solo) -> Result<(), StorageError> {
+        let Some(entry) = self.forget(replica.id())? else {
+            drop(replica.take());
+            return Ok(());
+        };
+        match replica.take() {
+            State::Open(log) => Ok(log.delete()?),
+            _ => self.set_aside(&entry.dir, replica.id()),
+        }
+    }
+
+    /// Gives up a replica that the metadata does not know; its directory is renamed to `…-stray`, never deleted.
+    ///
+    /// # Errors
+    /// The journal's, or the disk's.
+    pub fn abandon_replica(&self, replica: &Solo) -> Result<(), StorageError> {
+        drop(replica.take());
+        match self.forget(replica.id())? {
+            Some(entry) => self.set_aside(&entry.dir, replica.id()),
+            None => Ok(()),
+        }
+    }
+
+    fn forget(&self, id: ReplicaId) -> Result<Option<Entry>, StorageError> {
+        let mut list = self.list();
+        let entry = list.by_id.remove(&id);
+        if entry.is_some() {
+            self.shared.journal.append(&Record::DeleteReplica { replica: id }, None)?;
+        }
+        Ok(entry)
+    }
+
+    fn set_aside(&self, name: &str, id: ReplicaId) -> Result<(), StorageError> {
+        let (disk, from) = (&self.shared.disk, self.shared.dir.join(name));
+        if !disk.exists(&from) {
+            return Ok(());
+        }
+        let to = self.shared.dir.join(format!("{name}.{}-stray", id.0));
+        tracing::warn!(from = %from.display(), to = %to.display(), "directory is not in the metadata: set aside");
+        StorageError::at(&from, disk.rename(&from, &to))?;
+        StorageError::at(&self.shared.dir, disk.sync_dir(&self.shared.dir))
+    }
+
+    /// Directories left by an earlier process: removes those on their way out, sets aside those of no replica.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn clear_leftovers(&self) -> Result<(), StorageError> {
+        let (disk, dir) = (&self.shared.disk, &self.shared.dir);
+        let mut list = self.list();
+        let known: Vec<String> = list.by_id.values().map(|entry| entry.dir.clone()).collect();
+        for entry in StorageError::at(dir, disk.read_dir(dir))? {
+            if !entry.is_dir || entry.name == "journal" || entry.name.ends_with("-stray") || known.contains(&entry.name)
+            {
+                continue;
+            }
+            let path = dir.join(&entry.name);
+            if entry.name.ends_with("-delete") {
+                StorageError::at(&path, disk.remove_dir_all(&path))?;
+            } else if entry.name.rsplit_once('-').is_some_and(|(_, number)| number.parse::<u32>().is_ok()) {
+                self.set_aside(&entry.name, list.take_id())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until all that was written survives a power cut. Blocks.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub fn sync(&self) -> Result<(), StorageError> {
+        Ok(self.shared.journal.sync_blocking(self.shared.journal.written())?)
+    }
+
+    /// Stops: a last checkpoint, so that the next start has nothing to replay, and the journal's end. Blocks.
+    ///
+    /// # Errors
+    /// The disk's; the next start recovers.
+    pub fn close(&self) -> Result<(), StorageError> {
+        self.shared.keeper.close();
+        if let Some(handle) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // a panic there has ended the process already
+            let _ = handle.join();
+        }
+        let written = self.checkpoint();
+        self.shared.journal.close()?;
+        written
+    }
+
+    pub(super) fn list(&self) -> MutexGuard<'_, Replicas> {
+        self.replicas.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

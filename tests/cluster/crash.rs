@@ -1,0 +1,121 @@
+//! kill -9 at any moment, SIGTERM, restarts: what was acknowledged is there, in order, once.
+
+use std::time::Duration;
+
+use rdkafka::{Offset, producer::Producer, util::Timeout};
+use tidemark_record::BatchBuilder;
+
+use crate::{
+    broker,
+    librdkafka::{Delivered, Record, producer, read, send},
+    requests::{self, EARLIEST, LATEST},
+};
+
+fn numbered(number: usize) -> Record {
+    Record {
+        key: None,
+        value: Some(number.to_string().into_bytes()),
+        headers: vec![],
+        timestamp_ms: 1_700_000_000_000 + number as i64,
+    }
+}
+
+/// An idempotent producer goes on through kills on the same port; nothing it was told is stored may be missing, nothing
+/// may be there twice, and nothing out of order.
+#[test]
+fn acknowledged_records_survive_kills_in_order_and_once() {
+    let mut broker = broker().start();
+    let bootstrap = broker.kafka();
+    requests::create(&mut broker.connect(), "kills", 1, &[]);
+    let delivered = Delivered::default();
+    let settings = [
+        ("enable.idempotence", "true"),
+        ("acks", "all"),
+        ("batch.num.messages", "20"),
+        ("reconnect.backoff.max.ms", "100"),
+    ];
+    let producer = producer(bootstrap, &settings, delivered.clone());
+    let acknowledged = || delivered.0.lock().unwrap().len();
+    let mut sent = 0;
+    for _ in 0..4 {
+        let before = acknowledged();
+        // in the middle of the stream: some acknowledged, more on their way
+        harness::eventually("some are acknowledged", Duration::from_secs(60), || {
+            for _ in 0..50 {
+                send(&producer, "kills", sent, &numbered(sent));
+                sent += 1;
+            }
+            producer.poll(Timeout::After(Duration::from_millis(1)));
+            (acknowledged() > before + 200).then_some(())
+        });
+        broker = broker.restart_in_place();
+    }
+    producer.flush(Timeout::After(Duration::from_secs(90))).expect("all delivered in the end");
+    let mut outcomes = delivered.0.lock().unwrap().clone();
+    outcomes.sort_by_key(|(number, _)| *number);
+    assert_eq!(outcomes.len(), sent);
+    let found = read(broker.kafka(), "kills", Offset::Beginning, sent);
+    for (number, outcome) in outcomes {
+        let offset = outcome.unwrap_or_else(|error| panic!("record {number}: {error}"));
+        // librdkafka gives -1 for a repeat whose original offset it was not told
+        assert!(offset == number as i64 || offset == -1, "record {number} was acknowledged at {offset}");
+        assert_eq!(found[number].1.value, numbered(number).value, "at offset {number}");
+        assert_eq!(found[number].0, number as i64);
+    }
+    assert_eq!(requests::lookup(&mut broker.connect(), "kills", LATEST).0, sent as i64, "something is there twice");
+}
+
+/// The same without retries, by hand: after the kill, exactly the acknowledged ones, or with whole batches behind them.
+#[test]
+fn what_acks_promise_holds_for_each_kind() {
+    for (acks, topic) in [(1, "acks-1"), (-1, "acks-all")] {
+        let mut broker = broker().start();
+        let mut connection = broker.connect();
+        requests::create(&mut connection, topic, 1, &[]);
+        for n in 0..50_i64 {
+            let mut builder = BatchBuilder::new();
+            builder.append_plain(n, None, Some(format!("{n}-a").as_bytes()));
+            builder.append_plain(n, None, Some(format!("{n}-b").as_bytes()));
+            let stored = requests::produce(&mut connection, topic, acks, builder.build().unwrap());
+            assert_eq!((stored.error_code, stored.base_offset), (0, 2 * n));
+        }
+        broker.kill();
+        let broker = broker.restart();
+        let mut connection = broker.connect();
+        assert_eq!(requests::lookup(&mut connection, topic, LATEST).0, 100, "{topic}");
+        let found = requests::values(&requests::fetch(&mut connection, topic, 0).records.unwrap());
+        let expected = (0..50).flat_map(|n| [(2 * n, format!("{n}-a")), (2 * n + 1, format!("{n}-b"))]);
+        assert!(found.into_iter().eq(expected), "{topic}");
+    }
+}
+
+#[test]
+fn a_clean_stop_keeps_everything_and_ends_with_status_0() {
+    let mut broker = broker().start();
+    let mut connection = broker.connect();
+    requests::create(&mut connection, "stops", 3, &[("retention.ms", "-1")]);
+    for round in 0..3_i64 {
+        let mut connection = broker.connect();
+        let mut builder = BatchBuilder::new();
+        builder.append_plain(1, Some(b"k"), Some(format!("round {round}").as_bytes()));
+        assert_eq!(requests::produce(&mut connection, "stops", -1, builder.build().unwrap()).base_offset, round);
+        let status = broker.terminate();
+        assert!(status.success(), "{status}: {}", broker.printed());
+        broker = broker.restart();
+    }
+    let mut connection = broker.connect();
+    assert_eq!(requests::lookup(&mut connection, "stops", EARLIEST).0, 0);
+    let found = requests::values(&requests::fetch(&mut connection, "stops", 0).records.unwrap());
+    assert_eq!(found, [(0, "round 0".to_owned()), (1, "round 1".to_owned()), (2, "round 2".to_owned())]);
+}
+
+#[test]
+fn a_directory_in_use_is_refused_and_the_first_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let first = broker().data(&data).start();
+    let said = broker().data(&data).try_start().expect_err("a second broker over the same data");
+    assert!(said.contains("in use"), "{said}");
+    assert!(said.contains(&*data.to_string_lossy()), "the message names the directory: {said}");
+    requests::create(&mut first.connect(), "still-here", 1, &[]);
+}

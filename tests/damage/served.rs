@@ -1,0 +1,94 @@
+//! Damage that is met and served around: derived files, the journal's tail, a stretch of a segment, a full disk.
+
+use std::fs;
+
+use tidemark_client::Start;
+
+use crate::{
+    broker,
+    records::{TOPIC, check_whole, files, flip, read, write, write_once},
+};
+
+/// KAFKA_STORAGE_ERROR.
+const STORAGE_ERROR: i16 = 56;
+
+#[test]
+fn derived_files_that_rotted_or_went_are_made_anew() {
+    let mut first = broker().start();
+    write(&first, 0, 60);
+    assert!(first.terminate().success());
+    let log = first.data().join(format!("{TOPIC}-0"));
+    for suffix in [".index", ".snapshot", "leader-epoch-checkpoint"] {
+        let victims = files(&log, suffix);
+        assert!(!victims.is_empty(), "{suffix}");
+        for victim in victims {
+            let len = fs::metadata(&victim).unwrap().len() as usize;
+            flip(&victim, len / 2);
+        }
+    }
+    let mut second = broker().data(first.data()).start();
+    check_whole(&second, 60);
+    write(&second, 60, 70);
+    second.kill();
+    for suffix in [".index", ".snapshot", "leader-epoch-checkpoint"] {
+        files(&log, suffix).iter().for_each(|path| fs::remove_file(path).unwrap());
+    }
+    let third = broker().data(first.data()).start();
+    check_whole(&third, 70);
+}
+
+#[test]
+fn a_journal_that_rotted_after_kill_is_mended_from_the_segments() {
+    let mut first = broker().start();
+    write(&first, 0, 40);
+    first.kill();
+    let journal = files(&first.data().join("journal"), ".journal").remove(0);
+    // in the middle of what was synced: a later record knows that it was
+    flip(&journal, 9000);
+    let second = broker().data(first.data()).start();
+    check_whole(&second, 40);
+    assert!(second.printed().contains("journal is damaged"), "{}", second.printed());
+}
+
+#[test]
+fn a_damaged_stretch_is_refused_and_the_rest_is_served_and_written_to() {
+    let mut first = broker().start();
+    write(&first, 0, 60);
+    assert!(first.terminate().success());
+    let segment = files(&first.data().join(format!("{TOPIC}-0")), ".log").remove(0);
+    let len = fs::metadata(&segment).unwrap().len();
+    flip(&segment, len as usize - 30);
+    let second = broker().data(first.data()).start();
+    let refused = read(&second, Start::Offset(59)).expect_err("the last record is damaged");
+    assert_eq!(refused.kafka_error().map(|error| error.code), Some(STORAGE_ERROR), "{refused}");
+    assert!(second.printed().contains("damaged"), "{}", second.printed());
+    assert_eq!(fs::metadata(&segment).unwrap().len(), len, "nothing is cut away");
+    write(&second, 60, 65);
+    assert_eq!(read(&second, Start::Offset(60)).unwrap(), (60..65).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_lost_segment_is_refused_alone() {
+    let mut first = broker().start();
+    write(&first, 0, 10);
+    assert!(first.terminate().success());
+    files(&first.data().join(format!("{TOPIC}-0")), ".log").iter().for_each(|path| fs::remove_file(path).unwrap());
+    let second = broker().data(first.data()).start();
+    assert!(read(&second, Start::Offset(0)).is_err());
+    assert!(second.printed().contains("log cannot be served"), "{}", second.printed());
+}
+
+#[test]
+fn a_disk_without_room_refuses_writes_and_serves_reads() {
+    let mut first = broker().start();
+    write(&first, 0, 10);
+    assert!(first.terminate().success());
+    let full = broker().data(first.data()).set("tidemark.disk.reserve.bytes", "9000000000000000000").start();
+    let refused = write_once(&full).expect_err("no room");
+    assert_eq!(refused.kafka_error().map(|error| error.code), Some(STORAGE_ERROR), "{refused}");
+    check_whole(&full, 10);
+    drop(full);
+    let room = broker().data(first.data()).start();
+    write(&room, 10, 12);
+    check_whole(&room, 12);
+}

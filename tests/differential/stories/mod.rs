@@ -1,0 +1,17 @@
+//! The requests, story by story: each prepares its topics, then asks. Requests of one story may build on each other.
+
+mod api_versions;
+mod configs;
+mod delete_records;
+mod fetch;
+mod fetch_sessions;
+mod idempotence;
+mod list;
+mod list_offsets;
+mod metadata;
+mod produce;
+mod producing;
+mod raw;
+mod topics;
+
+pub use list::{ALL, plant};
