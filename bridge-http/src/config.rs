@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct BridgeConfig {
     /// The most bytes of a body, as sent and as inflated. Default 1 MiB.
     pub body_bytes_max: usize,
-    /// Bytes that bodies above 32 KiB may take together while they arrive; beyond that they are refused. Default 32 MiB.
+    /// Bytes that bodies above 32 KiB may take together while they arrive; beyond that they are refused. Default 24 MiB.
     pub bodies_bytes_max: usize,
     /// Bytes that answers above 64 KiB may take together until they are sent; more wait, then are refused. Default 24 MiB.
     pub answers_bytes_max: usize,

@@ -45,9 +45,6 @@ pub(crate) enum Fault {
     Swallow,
 }
 
-/// Epoch, next sequence, and the last batches as (first sequence, offset).
-type ProducerState = (i16, i32, VecDeque<(i32, i64)>);
-
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) leader: i32,
@@ -57,8 +54,8 @@ pub(crate) struct State {
     pub(crate) log_start: i64,
     pub(crate) faults: VecDeque<Fault>,
     pub(crate) batch_bytes_max: usize,
-    /// Of each producer id: epoch, next sequence, and the last batches.
-    producers: HashMap<i64, ProducerState>,
+    /// By producer id.
+    producers: HashMap<i64, Written>,
     next_producer_id: i64,
     /// Newest version of ApiVersions that is known.
     pub(crate) api_versions_max: i16,
@@ -67,6 +64,9 @@ pub(crate) struct State {
     pub(crate) produce_requests: usize,
     pub(crate) unknown_topics: bool,
 }
+
+/// Epoch, next sequence, and the sequences and offsets of the last batches.
+type Written = (i16, i32, VecDeque<(i32, i64)>);
 
 #[derive(Debug, Clone)]
 pub(crate) struct FakeCluster(Arc<Mutex<State>>);

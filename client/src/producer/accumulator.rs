@@ -299,7 +299,7 @@ impl Accumulator {
                 self.put_back(place, first);
                 self.put_back(place, second);
             }
-            Err(batch) => self.give_up(place, batch, answer),
+            Err(batch) => self.give_up(place, *batch, answer),
         }
     }
 

@@ -38,7 +38,7 @@ pub(super) struct Sequence {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) ticket: Ticket,
-    /// Its place among all of the producer's batches, in the order in which they were begun; parts of a split one share it.
+    /// In the order in which the producer's batches were begun; parts of a split one share it.
     pub(super) ordinal: u64,
     pub(super) begun: Instant,
     pub(super) records_count: i32,
@@ -76,6 +76,11 @@ impl Batch {
             maybe_written: false,
             cause: "it was not sent yet".to_owned(),
         }
+    }
+
+    /// Its place among the producer's batches; parts of a split one follow their records.
+    pub(super) fn place(&self) -> (u64, u32) {
+        (self.ordinal, self.ticket.first())
     }
 
     /// Adds a record; nothing once it was built.
@@ -116,11 +121,13 @@ impl Batch {
         Ok(builder::sealed(header, &bytes[HEADER_LEN..]))
     }
 
-    /// Its two halves, under the same sequences; itself if it has one record, or was not built.
-    #[allow(clippy::result_large_err, reason = "the batch comes back, as it went in")]
-    pub(super) fn split(mut self, codec: Compression, level: Option<i32>) -> Result<(Self, Self), Self> {
-        let Payload::Built(bytes) = &self.payload else { return Err(self) };
-        let Some((first, second)) = halves(bytes, codec, level) else { return Err(self) };
+    /// Its two halves, under the same sequences.
+    ///
+    /// # Errors
+    /// Gives it back if it has one record, or was not built.
+    pub(super) fn split(mut self, codec: Compression, level: Option<i32>) -> Result<(Self, Self), Box<Self>> {
+        let Payload::Built(bytes) = &self.payload else { return Err(Box::new(self)) };
+        let Some((first, second)) = halves(bytes, codec, level) else { return Err(Box::new(self)) };
         let first_count = first.records_count();
         let part = |ticket, builder: BatchBuilder, sequence| Self {
             ticket,

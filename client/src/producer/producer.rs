@@ -64,7 +64,7 @@ impl Producer {
         let config = Arc::new(config);
         let accumulator = Accumulator::new(Arc::clone(&config), Arc::clone(&buffer), retry::random());
         let shared = Arc::new(Shared {
-            cluster: Arc::clone(client.cluster()),
+            cluster: client.into_cluster(),
             config,
             accumulator: Mutex::new(accumulator),
             buffer,

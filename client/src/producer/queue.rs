@@ -119,14 +119,13 @@ impl Queue {
 
     /// Puts a batch back in its place.
     pub(super) fn put_back(&mut self, batch: Batch) {
-        // parts of a split batch have one ordinal and come in order
-        let at = self.ready.iter().position(|ready| ready.ordinal > batch.ordinal).unwrap_or(self.ready.len());
+        let at = self.ready.partition_point(|ready| ready.place() < batch.place());
         self.ready.insert(at, batch);
     }
 
     /// Whether anything before this batch is still to be settled.
     pub(super) fn is_first(&self, batch: &Batch) -> bool {
-        self.ready.front().is_none_or(|front| front.ordinal >= batch.ordinal)
+        self.ready.front().is_none_or(|front| front.place() >= batch.place())
     }
 
     /// The broker lacks what came before the batches left.

@@ -118,10 +118,18 @@ async fn a_batch_that_is_too_large_for_the_topic_is_halved_until_it_fits() {
     let producer = producer(&cluster, config).await;
     assert_eq!(write(&producer, 0..100).await, (0..100).collect::<Vec<_>>());
     expect(&cluster, 100);
+    // the first half too large, the second not
+    for value in 100..200 {
+        let padding = if value < 110 { " ".repeat(90) } else { String::new() };
+        let _delivery = producer.queue(record(format!("{padding}{value}"))).await.unwrap();
+    }
+    producer.flush().await;
+    let values: Vec<_> = cluster.values().iter().map(|value| value.trim().parse::<i32>().unwrap()).collect();
+    assert_eq!(values, (0..200).collect::<Vec<_>>());
     let huge = producer.queue(record("x".repeat(400))).await.unwrap();
     producer.flush().await;
     assert_eq!(huge.await.unwrap_err().kafka_error().unwrap().code, 10);
-    assert_eq!(write(&producer, 100..101).await, [100]);
+    assert_eq!(write(&producer, 200..201).await, [200]);
 }
 
 #[tokio::test(start_paused = true)]
