@@ -2,6 +2,7 @@
 //!
 //! Budget: ≤ 4 KiB each above the empty broker, fewer than 5 wake-ups a second, and syncs whose number does not grow with
 //! the partitions: the first ack of each of them within the time that one needs.
+#![allow(clippy::disallowed_methods, reason = "a bench reads the real clock and the real disk")]
 
 mod floor;
 mod rig;

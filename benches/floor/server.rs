@@ -323,7 +323,10 @@ fn fixed_header(frame: &[u8]) -> Option<(i16, i16, i32)> {
 /// Behind the header of a request that is not flexible.
 fn body(frame: &[u8]) -> Option<Reader<'_>> {
     let mut reader = Reader::new(frame);
-    (reader.i16()?, reader.i16()?, reader.i32()?, reader.string()?);
+    reader.i16()?;
+    reader.i16()?;
+    reader.i32()?;
+    reader.string()?;
     Some(reader)
 }
 
@@ -331,7 +334,9 @@ type ProducePart = (String, Vec<(i32, std::ops::Range<usize>)>);
 
 fn produce_parts(frame: &[u8], parts: &mut Vec<ProducePart>) -> Option<()> {
     let mut request = body(frame)?;
-    (request.string()?, request.i16()?, request.i32()?);
+    request.string()?;
+    request.i16()?;
+    request.i32()?;
     for _ in 0..request.count()? {
         let name = request.string()?.to_owned();
         let mut partitions = Vec::new();
@@ -343,11 +348,14 @@ fn produce_parts(frame: &[u8], parts: &mut Vec<ProducePart>) -> Option<()> {
     Some(())
 }
 
+/// Partition, offset, bytes at most.
+type Wanted = (i32, i64, i32);
+
 struct FetchRequest {
     wait: Duration,
     min_bytes: usize,
     max_bytes: usize,
-    topics: Vec<(String, Vec<(i32, i64, i32)>)>,
+    topics: Vec<(String, Vec<Wanted>)>,
 }
 
 impl FetchRequest {
@@ -379,7 +387,8 @@ fn created(frame: &[u8], topics: &mut Vec<(String, i32)>) -> Option<()> {
             return None;
         }
         for _ in 0..request.count()? {
-            (request.string()?, request.string()?);
+            request.string()?;
+            request.string()?;
         }
     }
     Some(())

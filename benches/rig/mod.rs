@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, reason = "each bench uses its own part of the rig")]
 #![allow(clippy::disallowed_methods, reason = "a bench measures the real machine: its clock, files, threads")]
 
+mod failure;
 mod latency;
 mod load;
 mod machine;
@@ -14,6 +15,7 @@ mod series;
 mod server;
 mod topic;
 
+pub use failure::Failure;
 pub use latency::{Latency, at_fixed_rate};
 pub use load::{Shape, consume, fresh_name, produce};
 pub use machine::settle;
@@ -23,6 +25,3 @@ pub use raw::Raw;
 pub use series::{Series, Unit, Verdict, median};
 pub use server::{Kind, Server};
 pub use topic::{Durability, Topics};
-
-/// Whatever goes wrong ends the bench with its message.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -13,6 +13,7 @@ use super::{Failure, Server};
 const PRODUCE: i16 = 0;
 const LIST_OFFSETS: i16 = 2;
 const METADATA: i16 = 3;
+const CREATE_TOPICS: i16 = 19;
 /// The partition is not known (yet), its leader is not elected (yet).
 const NOT_YET: [i16; 3] = [3, 5, 6];
 
@@ -62,6 +63,20 @@ impl Raw {
                 code => return Err(format!("the first produce was answered with error {code}").into()),
             }
         }
+    }
+
+    /// Makes a topic of one partition.
+    pub fn create_topic(&mut self, topic: &str) -> Result<(), Failure> {
+        let mut body = 1_i32.to_be_bytes().to_vec();
+        string(&mut body, topic);
+        body.extend_from_slice(&1_i32.to_be_bytes());
+        body.extend_from_slice(&1_i16.to_be_bytes());
+        // no assignments, no configs, timeout
+        for number in [0, 0, 30_000_i32] {
+            body.extend_from_slice(&number.to_be_bytes());
+        }
+        self.call(CREATE_TOPICS, 0, &body)?;
+        Ok(())
     }
 
     /// The end of partition 0.

@@ -179,6 +179,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // its last words, if it ended by itself
+        if let Err(error) = self.has_ended() {
+            eprintln!("bench: {}: {error}", self.kind.name());
+        }
         let ended = if self.kind == Kind::Kafka {
             self.kafka_sh(&["down"])
         } else if self.child.is_some() {

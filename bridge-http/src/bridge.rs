@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidemark_client::{Client, Producer, ProducerConfig};
 use tokio::sync::watch;
 
-use crate::{BridgeConfig, MetricsPage, body::BodyRoom, metrics::Counters};
+use crate::{BridgeConfig, MetricsPage, body::BodyRoom, metrics::Counters, room::Room};
 
 /// What a request carries beside its value: key, headers and the batch's own bytes.
 const RECORD_OVERHEAD_BYTES: usize = 64 * 1024;
@@ -19,6 +19,7 @@ pub(crate) struct Shared {
     pub(crate) producer: Producer,
     pub(crate) config: BridgeConfig,
     pub(crate) bodies: BodyRoom,
+    pub(crate) answers: Room,
     pub(crate) counters: Counters,
     pub(crate) metrics_page: MetricsPage,
     /// Turns true when the bridge is to stop: nobody waits for records any more.
@@ -40,6 +41,7 @@ impl Bridge {
         Self(Arc::new(Shared {
             producer: Producer::new(client.clone(), producing),
             client,
+            answers: Room::new(config.answers_bytes_max),
             bodies: BodyRoom::new(config.body_bytes_max, config.bodies_bytes_max),
             config,
             counters: Counters::default(),

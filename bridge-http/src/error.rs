@@ -275,3 +275,82 @@ impl IntoResponse for Problem {
         (status, headers, Value::Object(body).to_string()).into_response()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    async fn answered(problem: Problem) -> (u16, HeaderMap, Value) {
+        let response = problem.into_response();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        (status, headers, serde_json::from_slice(&body).unwrap())
+    }
+
+    fn refused(code: i16) -> ProduceError {
+        let error = KafkaError::new(code).with_message(Some("cannot write /var/lib/secret"));
+        ProduceError::Refused { topic: "t".to_owned(), partition: 0, error, maybe_written: false }
+    }
+
+    #[tokio::test]
+    async fn what_a_broker_refuses_has_its_status() {
+        let rows = [
+            (3, 404, "unknown-topic", None),
+            (5, 503, "broker-unavailable", Some("1")),
+            (6, 503, "broker-unavailable", Some("1")),
+            (10, 413, "too-large", None),
+            (17, 400, "invalid-topic", None),
+            (19, 503, "broker-unavailable", Some("1")),
+            (29, 403, "forbidden", None),
+            (32, 422, "record-refused", None),
+            (56, 507, "storage-unavailable", Some("10")),
+            (87, 422, "record-refused", None),
+            (89, 429, "throttled", Some("1")),
+            (47, 500, "internal", None),
+            (-1, 500, "internal", None),
+        ];
+        for (code, status, name, retry_after) in rows {
+            let (answered, headers, body) = answered(refused(code).into()).await;
+            assert_eq!(
+                (answered, body["type"].as_str()),
+                (status, Some(format!("/problems/{name}").as_str())),
+                "{code}"
+            );
+            assert_eq!(body["kafka_error"], code);
+            assert_eq!(body["retryable"], retry_after.is_some());
+            assert_eq!(headers.get(RETRY_AFTER).map(|value| value.to_str().unwrap()), retry_after, "{code}");
+            // above 499 nothing of the machine behind is told
+            assert_eq!(body["detail"].as_str().unwrap().contains("secret"), status < 500, "{code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_that_may_be_there_is_called_so() {
+        let (topic, cause) = ("t".to_owned(), "10.0.0.1:9092 is silent".to_owned());
+        let after = Duration::from_secs(15);
+        let error = ProduceError::Timeout { topic, partition: 0, after, cause, maybe_written: true };
+        let (status, _, body) = answered(error.into()).await;
+        assert_eq!((status, &body["maybe_written"], &body["retryable"]), (503, &true.into(), &true.into()));
+        assert!(!body.to_string().contains("10.0.0.1"), "{body}");
+        let (status, _, body) = answered(ProduceError::Closed.into()).await;
+        assert_eq!((status, &body["maybe_written"]), (503, &true.into()));
+        let error = ProduceError::NoSuchPartition { topic: "t".to_owned(), partition: 7, partitions: 2 };
+        assert_eq!(answered(error.into()).await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn a_place_outside_the_log_says_what_there_is() {
+        for (offset, status) in [(4, 410), (11, 416)] {
+            let (topic, partition) = ("t".to_owned(), 0);
+            let error = ReadError::OffsetOutOfRange { topic, partition, offset, earliest: 5, latest: 10 };
+            let (answered, headers, body) = answered(error.into()).await;
+            assert_eq!((answered, &body["earliest"], &body["latest"]), (status, &5.into(), &10.into()));
+            assert_eq!(
+                (headers["log-start-offset"].as_bytes(), headers["high-watermark"].as_bytes()),
+                (&b"5"[..], &b"10"[..])
+            );
+        }
+    }
+}

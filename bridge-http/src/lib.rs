@@ -70,6 +70,7 @@ mod preferences;
 mod produce;
 mod query;
 mod replay;
+mod room;
 mod router;
 mod server;
 mod streams;

@@ -14,13 +14,14 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     bridge::Bridge,
-    error::{Kind, Problem},
+    error::Problem,
     format::{self, Encoding},
     headers::{HIGH_WATERMARK, LOG_START_OFFSET, NEXT_OFFSET, PREFERENCE_APPLIED, UP_TO_DATE},
     metrics::{Held, add},
     path,
     preferences::{self, Format},
     query::{Query, invalid},
+    room::{FREE_BYTES, Share},
 };
 
 const PARAMETERS: [&str; 8] = ["offset", "timestamp", "tail", "limit", "max_bytes", "max_wait", "isolation", "format"];
@@ -66,25 +67,27 @@ pub(crate) async fn replay(
     let mut offset = question.offset(&bridge).await?;
     let deadline = Instant::now() + question.wait;
     loop {
-        let asked = Instant::now();
-        let wait = deadline.saturating_duration_since(asked);
-        let Some(fetched) = question.fetch(&bridge, offset, wait).await? else {
-            return question.nothing(&bridge, offset).await;
-        };
+        let share = bridge.answers.share(question.bytes_max).await?;
+        let fetched = question.fetch(&bridge, offset, question.bytes_max, Duration::ZERO).await?;
         let page = Page::render(&question, &fetched)?;
         if page.records > 0 {
-            add(&bridge.counters.records_read, page.records as u64);
-            add(&bridge.counters.bytes_read, page.body.len() as u64);
-            return Ok(question.answer(StatusCode::OK, &fetched, page));
+            return question.answer(&bridge, &fetched, page, share);
         }
-        // control records only: what follows them may be there already
-        let moved = fetched.next_offset > offset;
-        offset = fetched.next_offset;
-        if !moved && Instant::now() >= deadline {
-            return Ok(question.answer(StatusCode::NO_CONTENT, &fetched, page));
+        if fetched.next_offset > offset {
+            // control records only: what follows them may be there already
+            offset = fetched.next_offset;
+            continue;
         }
-        if !moved && asked.elapsed() < EARLY_PAUSE {
-            sleep(EARLY_PAUSE.min(deadline.saturating_duration_since(Instant::now()))).await;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || *bridge.stopping.borrow() {
+            return question.answer(&bridge, &fetched, page, share);
+        }
+        drop((share, fetched));
+        if let Some(all) = question.wait_for_more(&bridge, offset, left).await? {
+            let page = Page::render(&question, &all)?;
+            if page.records > 0 {
+                return question.answer(&bridge, &all, page, Share::default());
+            }
         }
     }
 }
@@ -150,35 +153,41 @@ impl Question {
         Ok(bridge.client.list_offset(&self.topic, self.partition, spec).await?.offset)
     }
 
-    /// One fetch that waits at the broker. None: the bridge is stopping.
-    async fn fetch(&self, bridge: &Bridge, offset: i64, wait_max: Duration) -> Result<Option<Fetched>, Problem> {
+    async fn fetch(
+        &self,
+        bridge: &Bridge,
+        offset: i64,
+        bytes_max: usize,
+        wait_max: Duration,
+    ) -> Result<Fetched, Problem> {
         let limits = FetchLimits {
-            bytes_max: i32::try_from(self.bytes_max).unwrap_or(i32::MAX),
+            bytes_max: i32::try_from(bytes_max).unwrap_or(i32::MAX),
             wait_max,
             isolation: self.isolation,
             ..FetchLimits::default()
         };
-        let fetch = bridge.client.fetch_once(&self.topic, self.partition, offset, &limits);
-        if wait_max.is_zero() {
-            return Ok(Some(fetch.await?));
-        }
+        Ok(bridge.client.fetch_once(&self.topic, self.partition, offset, &limits).await?)
+    }
+
+    /// Waits at the broker until there is more, and holds nothing meanwhile. What came is given only if it is small and
+    /// all there is; else it is fetched anew, with a share of the room.
+    async fn wait_for_more(&self, bridge: &Bridge, offset: i64, left: Duration) -> Result<Option<Fetched>, Problem> {
+        let asked = Instant::now();
         let _waiting = Held::new(&bridge.counters.readers_waiting);
-        tokio::select! {
-            fetched = fetch => Ok(Some(fetched?)),
-            () = bridge.stopped() => Ok(None),
+        let fetched = tokio::select! {
+            fetched = self.fetch(bridge, offset, 1, left) => fetched?,
+            () = bridge.stopped() => return Ok(None),
+        };
+        if fetched.is_empty() {
+            let pause = EARLY_PAUSE.saturating_sub(asked.elapsed()).min(left);
+            sleep(pause).await;
+            return Ok(None);
         }
+        let bytes: usize = fetched.batches().iter().map(|batch| batch.bytes.len()).sum();
+        Ok((bytes <= FREE_BYTES && fetched.next_offset >= self.end(&fetched)).then_some(fetched))
     }
 
-    /// The answer of a bridge that stops while a reader waits: what there is without waiting.
-    async fn nothing(&self, bridge: &Bridge, offset: i64) -> Result<Response, Problem> {
-        let fetched = self.fetch(bridge, offset, Duration::ZERO).await?;
-        let fetched = fetched.ok_or_else(|| Problem::new(Kind::BrokerUnavailable, "the bridge is stopping"))?;
-        let page = Page::render(self, &fetched)?;
-        let status = if page.records > 0 { StatusCode::OK } else { StatusCode::NO_CONTENT };
-        Ok(self.answer(status, &fetched, page))
-    }
-
-    fn answer(&self, status: StatusCode, fetched: &Fetched, page: Page) -> Response {
+    fn answer(&self, bridge: &Bridge, fetched: &Fetched, page: Page, share: Share) -> Result<Response, Problem> {
         let end = self.end(fetched);
         let mut headers = page.headers;
         headers.insert(NEXT_OFFSET, HeaderValue::from(page.next_offset));
@@ -190,11 +199,14 @@ impl Question {
         if let Some(Ok(applied)) = applied {
             headers.insert(PREFERENCE_APPLIED, applied);
         }
-        if status == StatusCode::NO_CONTENT {
+        if page.records == 0 {
             headers.remove(CONTENT_TYPE);
-            return (status, headers).into_response();
+            return Ok((StatusCode::NO_CONTENT, headers).into_response());
         }
-        (status, headers, Body::from(page.body)).into_response()
+        add(&bridge.counters.records_read, page.records as u64);
+        add(&bridge.counters.bytes_read, page.body.len() as u64);
+        let body = share.hold(&bridge.answers, page.body)?;
+        Ok((StatusCode::OK, headers, Body::from(body)).into_response())
     }
 
     /// Where this reader's records end for now.

@@ -76,6 +76,10 @@ impl Client {
         list_offset(&self.cluster, topic, partition, spec, Isolation::ReadUncommitted).await
     }
 
+    pub(crate) fn into_cluster(self) -> Arc<Cluster> {
+        self.cluster
+    }
+
     pub(crate) fn cluster(&self) -> &Arc<Cluster> {
         &self.cluster
     }

@@ -376,3 +376,6 @@ async fn read_answers(mut frames: FrameReader<ReadHalf<Box<dyn Stream>>>, pendin
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

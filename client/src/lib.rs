@@ -36,6 +36,8 @@ mod config;
 pub mod connection;
 mod connector;
 pub mod error;
+#[cfg(test)]
+mod fake_broker;
 mod kafka_error;
 mod producer;
 mod reader;

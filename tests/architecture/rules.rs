@@ -61,13 +61,13 @@ fn module_of(path: &str) -> Option<Vec<&str>> {
 fn resolve(path: &str, found: &NamedPath) -> Option<String> {
     let mut base = module_of(path)?;
     let segments: Vec<_> = found.segments.iter().map(String::as_str).collect();
-    let rest = match segments.first()? {
-        &"crate" => {
+    let rest = match *segments.first()? {
+        "crate" => {
             base.clear();
             &segments[1..]
         }
-        &"self" => &segments[1..],
-        &"super" => {
+        "self" => &segments[1..],
+        "super" => {
             let ups = segments.iter().take_while(|segment| **segment == "super").count();
             base.truncate(base.len().saturating_sub(ups));
             &segments[ups..]

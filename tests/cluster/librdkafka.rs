@@ -21,9 +21,12 @@ pub struct Record {
     pub timestamp_ms: i64,
 }
 
+/// A record's number, and the offset that it was stored at.
+type Outcome = (usize, Result<i64, String>);
+
 /// Offsets by the number that each record was sent with.
 #[derive(Debug, Clone, Default)]
-pub struct Delivered(pub Arc<Mutex<Vec<(usize, Result<i64, String>)>>>);
+pub struct Delivered(pub Arc<Mutex<Vec<Outcome>>>);
 
 impl rdkafka::ClientContext for Delivered {}
 

@@ -4,7 +4,8 @@ use std::{path::Path, time::Duration};
 
 use harness::Broker;
 use tidemark_client::{
-    Client, ClientConfig, ProduceError, Producer, ProducerConfig, ProducerRecord, ReadError, Reader, ReaderConfig, Start,
+    Client, ClientConfig, ProduceError, Producer, ProducerConfig, ProducerRecord, ReadError, Reader, ReaderConfig,
+    Start,
 };
 
 /// The topic of these stories; one partition, made by its first record.
@@ -16,7 +17,9 @@ pub fn block_on<T>(story: impl Future<Output = T>) -> T {
 }
 
 async fn client(broker: &Broker) -> Client {
-    Client::connect(ClientConfig::new([broker.kafka().to_string()])).await.unwrap()
+    // a storage error may pass, so the client asks again as long as a request may take
+    let config = ClientConfig::new([broker.kafka().to_string()]);
+    Client::connect(ClientConfig { request_timeout: Duration::from_secs(10), ..config }).await.unwrap()
 }
 
 fn value(number: i64) -> String {

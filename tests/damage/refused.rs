@@ -20,7 +20,13 @@ struct Case {
 const CASES: &[Case] = &[
     Case {
         name: "both checkpoints are damaged",
-        spoil: |data| ["checkpoint-a", "checkpoint-b"].map(|name| data.join("journal").join(name)).iter().filter(|path| path.exists()).for_each(|path| flip(path, 40)),
+        spoil: |data| {
+            ["checkpoint-a", "checkpoint-b"]
+                .map(|name| data.join("journal").join(name))
+                .iter()
+                .filter(|path| path.exists())
+                .for_each(|path| flip(path, 40))
+        },
         said: &["checkpoint", "journal", "tidemark log verify"],
     },
     Case {

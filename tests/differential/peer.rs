@@ -193,7 +193,8 @@ impl Peer {
                 format!("<producer {}>", self.producer_ids.entry(value.to_owned()).or_insert(next))
             }
             ("session_id", Some(1..)) => "<session>".to_owned(),
-            ("total_bytes" | "usable_bytes", Some(0..)) => format!("<{field}>"),
+            // the epoch is an offset of the metadata log, which grows by itself
+            ("total_bytes" | "usable_bytes" | "finalized_features_epoch", Some(0..)) => format!("<{field}>"),
             (_, Some(epoch @ 0..)) if field.ends_with("leader_epoch") || field == "epoch" => {
                 format!("<first epoch {:+}>", epoch - i64::from(self.base_epoch))
             }

@@ -164,8 +164,9 @@ fn topics_that_may_not_be() {
         ("K20 250 letters", plain(&"x".repeat(250)), bad_name),
         ("K20 30,000 letters", plain(&"x".repeat(30_000)), bad_name),
         ("K20 a line feed", plain("a\nb"), bad_name),
-        ("K21 a million partitions", plain("huge").with_num_partitions(1_000_000), InvalidPartitions),
-        ("K21 i32::MAX partitions", plain("huge").with_num_partitions(i32::MAX), InvalidPartitions),
+        ("K21 a million partitions", plain("huge").with_num_partitions(1_000_000), ResponseError::PolicyViolation),
+        ("K21 i32::MAX partitions", plain("huge").with_num_partitions(i32::MAX), ResponseError::PolicyViolation),
+        ("K21 no partitions", plain("none").with_num_partitions(0), InvalidPartitions),
         (
             "K21 two replicas on one broker",
             plain("two").with_replication_factor(2),

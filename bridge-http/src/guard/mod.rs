@@ -15,3 +15,6 @@ mod stream;
 pub(crate) use exchange::Exchange;
 pub(crate) use head::Refusal;
 pub(crate) use stream::Guarded;
+
+#[cfg(test)]
+mod tests;

@@ -33,8 +33,12 @@ struct Running {
     served: JoinHandle<std::io::Result<()>>,
 }
 
-#[allow(clippy::disallowed_methods, reason = "a test is outside the simulation")]
 async fn start(config: BridgeConfig) -> Running {
+    start_with_page(config, "process_counter 1\n".to_owned()).await
+}
+
+#[allow(clippy::disallowed_methods, reason = "a test is outside the simulation")]
+async fn start_with_page(config: BridgeConfig, page: String) -> Running {
     let broker_up = Arc::new(AtomicBool::new(true));
     let up = Arc::clone(&broker_up);
     let connector = Connector::new(move |_| {
@@ -55,7 +59,7 @@ async fn start(config: BridgeConfig) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let page = Arc::new(|| "process_counter 1\n".to_owned());
+    let page = Arc::new(move || page.clone());
     let served = tokio::spawn(serve(listener, client, config, page, async { drop(stopped.await) }));
     Running { address, broker_up, stop: Some(stop), served }
 }
@@ -473,4 +477,36 @@ async fn stopping_ends_idle_connections_at_once() {
     unaffected(&mut idle).await;
     bridge.stop().await;
     assert!(read_answer(&mut idle).await.is_none());
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_cut() {
+    let write_timeout = Duration::from_millis(100);
+    let config = BridgeConfig { write_timeout, shutdown_timeout: PATIENCE * 2, ..BridgeConfig::default() };
+    let bridge = start_with_page(config, "x 1\n".repeat(8 << 20)).await;
+    // H14: more than socket buffers hold, and nobody takes it
+    let mut deaf = bridge.connect().await;
+    deaf.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    timeout(PATIENCE, deaf.readable()).await.unwrap().unwrap();
+    bridge.stop().await;
+    let mut taken = Vec::new();
+    let _ = timeout(PATIENCE, deaf.read_to_end(&mut taken)).await.unwrap();
+    assert!(taken.len() < 32 << 20, "{} bytes came all the same", taken.len());
+}
+
+#[tokio::test]
+async fn a_client_that_asks_first_is_told_to_go_on() {
+    let bridge = start(BridgeConfig { body_bytes_max: 1000, ..BridgeConfig::default() }).await;
+    let mut stream = bridge.connect().await;
+    stream.write_all(format!("{POST}Content-Length: 5\r\nExpect: 100-continue\r\n\r\n").as_bytes()).await.unwrap();
+    let mut said = [0; 25];
+    timeout(PATIENCE, stream.read_exact(&mut said)).await.unwrap().unwrap();
+    assert_eq!(&said, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"hello").await.unwrap();
+    assert_eq!(read_answer(&mut stream).await.unwrap().status, 404);
+    // one that is too large is told before it is sent
+    let head = format!("{POST}Content-Length: 1001\r\nExpect: 100-continue\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(read_answer(&mut stream).await.unwrap().status, 413);
+    bridge.stop().await;
 }

@@ -149,7 +149,9 @@ impl Consume {
     }
 
     async fn partitions(&self, client: &Client) -> Result<Vec<i32>, Failure> {
-        let topic = client.topic(&self.topic).await?;
+        let described = client.admin().describe_topics(&[&self.topic]).await?;
+        let Some((_, topic)) = described.into_iter().next() else { return Ok(Vec::new()) };
+        let topic = topic?;
         let all: Vec<_> = topic.partitions.iter().map(|partition| partition.partition).collect();
         if let Some(missing) = self.partition.iter().find(|partition| !all.contains(partition)) {
             return Err(Failure::new(format!("topic {} has no partition {missing}: it has {}", self.topic, all.len())));

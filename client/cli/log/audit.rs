@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tidemark_server::{
     journal::{self, JournalConfig, Recovery, ReplicaCheckpoint},
     log::{Finding, FindingKind, Log, SegmentCheck, check_segment, segments_in},
+    os::disk::Disk,
 };
 
 use super::place::{Place, name};
@@ -91,7 +92,7 @@ pub(super) fn audit(place: &Place, dir: &Path, knowledge: Knowledge<'_>) -> Resu
         audit.follows(&check);
         audit.segments.push(check);
     }
-    audit.identity(Log::topic_id_in(disk, dir));
+    audit.identity(disk);
     audit.reaches(knowledge);
     Ok(audit)
 }
@@ -101,7 +102,7 @@ fn remedy(check: &SegmentCheck, finding: &Finding, active: bool, knowledge: Know
     if finding.kind == FindingKind::Index {
         return Remedy::Index { base_offset, active };
     }
-    let drop = Remedy::Drop { base_offset, position: finding.position, offset: check.next_offset };
+    let drop = Remedy::Drop { base_offset, position: finding.position, offset: finding.offset };
     match knowledge {
         Knowledge::Journal => Remedy::Start,
         Knowledge::Checkpoint(known) if is_above(known, base_offset, finding.position) => Remedy::Start,
@@ -146,11 +147,11 @@ impl Audit {
     }
 
     /// All segments are of one topic and partition, the one that the directory says.
-    fn identity(&mut self, named: Option<uuid::Uuid>) {
+    fn identity(&mut self, disk: &dyn Disk) {
         let headers: Vec<_> =
             self.segments.iter().filter_map(|segment| Some((segment.base_offset, segment.header?))).collect();
         let partition = name(&self.dir).rsplit_once('-').and_then(|(_, number)| number.parse::<i32>().ok());
-        let topic = named.or_else(|| headers.first().map(|(_, header)| header.topic_id));
+        let topic = Log::topic_id_in(disk, &self.dir).or_else(|| headers.first().map(|(_, header)| header.topic_id));
         for (base_offset, header) in headers {
             if Some(header.topic_id) != topic {
                 let text =
@@ -193,9 +194,10 @@ impl Audit {
         let sum = |count: fn(&SegmentCheck) -> u64| self.segments.iter().map(count).sum::<u64>();
         let (first, end) = (self.segments.first(), self.segments.last());
         format!(
-            "{}: {} segments, {} batches, {} records, offsets {} to {} (exclusive), {} bytes",
+            "{}: {} {}, {} batches, {} records, offsets {} to {} (exclusive), {} bytes",
             name(&self.dir),
             self.segments.len(),
+            if self.segments.len() == 1 { "segment" } else { "segments" },
             sum(|segment| segment.batches),
             sum(|segment| segment.records),
             first.map_or(0, |segment| segment.base_offset),

@@ -199,7 +199,7 @@ impl Frame<'_> {
     fn json(&self, with_records: bool) -> Value {
         let header = self.header;
         let internal = header.is_internal();
-        let log_append = header.attributes.timestamp_type() == TimestampType::LogAppendTime;
+        let log_append = header.attributes.timestamp_type() == TimestampType::LogAppend;
         let mut value = json!({
             "segment": self.segment,
             "position": self.position,
@@ -234,7 +234,7 @@ impl Frame<'_> {
             Ok(payload) => payload,
             Err(cause) => return vec![json!({ "error": cause.to_string() })],
         };
-        let log_append = header.attributes.timestamp_type() == TimestampType::LogAppendTime;
+        let log_append = header.attributes.timestamp_type() == TimestampType::LogAppend;
         let shown = Records::new(&payload, header.records_count).map(|record| match record {
             Err(cause) => json!({ "error": cause.to_string() }),
             Ok(record) => {

@@ -64,6 +64,9 @@ impl Repair {
         }
         let mut out = output::stdout();
         let todo = self.say(&mut out, &audits)?;
+        if place.whole {
+            writeln!(out, "journal\n    -> is replayed as at every start, and a checkpoint is written")?;
+        }
         out.flush()?;
         if !todo && !place.whole {
             output::say("nothing to do")?;

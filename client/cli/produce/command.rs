@@ -110,12 +110,14 @@ impl Produce {
         let unknown = |error: &ClientError| {
             error.kafka_error().is_some_and(|error| error.code == KafkaError::UNKNOWN_TOPIC_OR_PARTITION)
         };
-        match client.topic(&self.topic).await {
-            Err(error) if unknown(&error) && !self.no_create => {
+        let described = client.admin().describe_topics(&[&self.topic]).await?;
+        match described.into_iter().next() {
+            Some((_, Err(error))) if unknown(&error) && !self.no_create => {
                 output::note(&format!("topic {} does not exist; asking the broker to make it", self.topic));
                 Ok(())
             }
-            looked => Ok(looked.map(drop)?),
+            Some((_, Err(error))) => Err(error.into()),
+            _ => Ok(()),
         }
     }
 

@@ -94,11 +94,12 @@ impl Server {
         let Bound { kafka, kafka_address, http } = bound::bind(&config)?;
         let stopped = signals::watch()?;
         let (inside, to_broker) = network::in_process();
-        let node = Node::start(Arc::new(RealDisk), &config, vec![kafka, inside]).await.map_err(not_started)?;
+        let node =
+            Node::start(Arc::new(RealDisk), &config, vec![kafka, inside]).await.map_err(|error| not_started(&error))?;
         let banner = Banner {
             kafka: kafka_address,
             http: http.as_ref().map(|(_, address)| *address),
-            data: config.storage.dir.clone(),
+            data: std::path::absolute(&config.storage.dir).unwrap_or_else(|_| config.storage.dir.clone()),
             node_id: config.storage.node_id,
             took: begun.elapsed(),
         };
@@ -112,7 +113,7 @@ impl Server {
     }
 }
 
-fn not_started(error: StartError) -> Failure {
+fn not_started(error: &StartError) -> Failure {
     Failure::new(format!("the broker did not start: {error}"))
 }
 

@@ -3,37 +3,43 @@
 /// Reads a zigzag 32-bit integer; `None` if the bytes end, or after 5 bytes.
 #[inline]
 pub fn read_i32(bytes: &mut &[u8]) -> Option<i32> {
-    if let Some(short) = read_short(bytes) {
-        return Some(short);
-    }
-    let raw = u32::try_from(read_unsigned(bytes, 5)?).ok()?;
+    let raw = read_u32(bytes)?;
     Some((raw >> 1) as i32 ^ -((raw & 1) as i32))
 }
 
 /// Reads a zigzag 64-bit integer; `None` if the bytes end, or after 10 bytes.
 #[inline]
 pub fn read_i64(bytes: &mut &[u8]) -> Option<i64> {
-    if let Some(short) = read_short(bytes) {
-        return Some(short.into());
-    }
-    let raw = read_unsigned(bytes, 10)?;
+    let raw = match read_short(bytes) {
+        Some(short) => short.into(),
+        None => read_unsigned(bytes, 10)?,
+    };
     Some((raw >> 1) as i64 ^ -((raw & 1) as i64))
 }
 
-/// Most integers of a record are one byte.
+/// Reads a plain unsigned 32-bit integer, as flexible request versions use; `None` if the bytes end, after 5 bytes or above 32 bits.
 #[inline]
-fn read_short(bytes: &mut &[u8]) -> Option<i32> {
-    let (&byte, rest) = bytes.split_first()?;
-    if byte >= 0x80 {
-        return None;
+pub fn read_u32(bytes: &mut &[u8]) -> Option<u32> {
+    match read_short(bytes) {
+        Some(short) => Some(short),
+        None => u32::try_from(read_unsigned(bytes, 5)?).ok(),
     }
-    *bytes = rest;
-    Some(i32::from(byte >> 1) ^ -i32::from(byte & 1))
 }
 
-/// Reads a plain unsigned 32-bit integer, as flexible request versions use; `None` if the bytes end, after 5 bytes or above 32 bits.
-pub fn read_u32(bytes: &mut &[u8]) -> Option<u32> {
-    u32::try_from(read_unsigned(bytes, 5)?).ok()
+/// The way of nearly every integer in a record: one or two bytes, without a loop. `None`: it is longer, or the bytes end.
+#[inline]
+fn read_short(bytes: &mut &[u8]) -> Option<u32> {
+    match *bytes {
+        [only, rest @ ..] if *only < 0x80 => {
+            *bytes = rest;
+            Some(u32::from(*only))
+        }
+        [low, high, rest @ ..] if *high < 0x80 => {
+            *bytes = rest;
+            Some(u32::from(*low & 0x7f) | u32::from(*high) << 7)
+        }
+        _ => None,
+    }
 }
 
 fn read_unsigned(bytes: &mut &[u8], len_max: u32) -> Option<u64> {

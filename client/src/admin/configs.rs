@@ -178,7 +178,7 @@ impl Admin {
             .map(|result| (result.resource_name.to_string(), outcome(result.error_code, result.error_message, ())));
         let name = resource.name();
         let outcomes = in_order(std::iter::once(name.as_str()), answers.collect(), |_| resource.subject());
-        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+        outcomes.into_iter().try_for_each(|(_, outcome)| outcome)
     }
 
     /// A broker's own configs are the broker's to answer for; all others any broker's.

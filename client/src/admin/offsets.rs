@@ -70,8 +70,8 @@ impl Admin {
 
     /// Deletes the records below an offset of each partition, -1: all there are. Answers the new log start offsets.
     pub async fn delete_records(&self, partitions: &[(&str, i32, i64)]) -> PartitionOutcomes<i64> {
-        let topic = |name: &str, asked: &[(i32, i64)]| {
-            let partition = |&(partition, offset): &(i32, i64)| {
+        let topic = |name: &str, asked: &BTreeMap<i32, i64>| {
+            let partition = |(&partition, &offset): (&i32, &i64)| {
                 DeleteRecordsPartition::default().with_partition_index(partition).with_offset(offset)
             };
             let partitions = asked.iter().map(partition).collect();
@@ -104,8 +104,7 @@ pub(crate) async fn list_offset(
     isolation: Isolation,
 ) -> Result<ListedOffset, ClientError> {
     let mut listed = list_offsets(cluster, &[(topic, partition, spec)], isolation).await;
-    let missing = || Err(ClientError::kafka(Subject::Partition(topic.to_owned(), partition), left_out()));
-    listed.pop().map_or_else(missing, |(_, _, listed)| listed)
+    listed.pop().map_or_else(|| Err(missing(topic, partition)), |(_, _, listed)| listed)
 }
 
 async fn list_offsets(
@@ -113,8 +112,8 @@ async fn list_offsets(
     partitions: &[(&str, i32, OffsetSpec)],
     isolation: Isolation,
 ) -> PartitionOutcomes<ListedOffset> {
-    let topic = |name: &str, asked: &[(i32, OffsetSpec)]| {
-        let partition = |&(partition, spec): &(i32, OffsetSpec)| {
+    let topic = |name: &str, asked: &BTreeMap<i32, OffsetSpec>| {
+        let partition = |(&partition, spec): (&i32, &OffsetSpec)| {
             ListOffsetsPartition::default().with_partition_index(partition).with_timestamp(spec.code())
         };
         let partitions = asked.iter().map(partition).collect();
@@ -145,77 +144,77 @@ fn listed(partition: &ListOffsetsPartitionResponse) -> (i32, Result<ListedOffset
     (partition.partition_index, outcome(partition.error_code, None, listed))
 }
 
-/// What one leader is asked: topics, and of each the partitions with their questions.
-type Asked<'a, Q> = BTreeMap<&'a str, Vec<(i32, Q)>>;
+/// What one request asks: topics, and of each the partitions with their questions. Each partition stands there once,
+/// because brokers refuse a request that names one twice.
+type Asked<'a, Q> = BTreeMap<&'a str, BTreeMap<i32, Q>>;
 type Answers<T> = Vec<(String, (i32, Result<T, KafkaError>))>;
 
-/// Asks each partition's leader, one request a leader, and asks again for those where that can help.
+/// Asks each partition's leader, and asks again for those where that can help.
 async fn from_leaders<'a, Q: Copy, T, C: Call>(
     cluster: &Cluster,
     questions: &[(&'a str, i32, Q)],
     build: impl Fn(&Asked<'a, Q>) -> C,
     read: impl Fn(C::Response) -> Answers<T>,
 ) -> PartitionOutcomes<T> {
-    let mut results = Results::new();
+    let mut results: Vec<_> = questions.iter().map(|(topic, partition, _)| Err(missing(topic, *partition))).collect();
     let mut backoff = Backoff::new(cluster.retry());
-    let mut open: Vec<_> = questions.to_vec();
+    let mut open: Vec<usize> = (0..questions.len()).collect();
     while !open.is_empty() {
-        for (leader, asked) in by_leader(cluster, &open, &mut results).await {
+        for ((leader, _), places) in rounds(cluster, questions, &open, &mut results).await {
+            let mut asked = Asked::new();
+            for &(topic, partition, question) in places.iter().filter_map(|at| questions.get(*at)) {
+                asked.entry(topic).or_default().insert(partition, question);
+            }
             let answers = async { cluster.broker(leader).await?.call(|_| build(&asked)).await };
-            let answers = answers.await.map(&read);
-            settle(&asked, answers, &mut results);
+            let mut answers = answers.await.map(&read);
+            for at in places {
+                if let (Some((topic, partition, _)), Some(result)) = (questions.get(at), results.get_mut(at)) {
+                    *result = pick(&mut answers, topic, *partition);
+                }
+            }
         }
-        open.retain(|&(topic, partition, _)| {
-            let result = results.get(&(topic.to_owned(), partition));
-            matches!(result, Some(Err(error)) if error.retryable())
-        });
-        open.iter().for_each(|(topic, ..)| cluster.distrust(topic));
+        open.retain(|at| matches!(results.get(*at), Some(Err(error)) if error.retryable()));
+        open.iter().filter_map(|at| questions.get(*at)).for_each(|(topic, ..)| cluster.distrust(topic));
         if !open.is_empty() && backoff.pause(()).await.is_err() {
             break;
         }
     }
-    let mut take = |topic: &str, partition: i32| {
-        let missing = || Err(ClientError::kafka(Subject::Partition(topic.to_owned(), partition), left_out()));
-        results.remove(&(topic.to_owned(), partition)).unwrap_or_else(missing)
-    };
-    questions.iter().map(|&(topic, partition, _)| (topic.to_owned(), partition, take(topic, partition))).collect()
+    let named = questions.iter().zip(results);
+    named.map(|(&(topic, partition, _), result)| (topic.to_owned(), partition, result)).collect()
 }
 
-type Results<T> = BTreeMap<(String, i32), Result<T, ClientError>>;
-
-/// Sorts questions by their leaders; where none can be found, that is the result.
-async fn by_leader<'a, Q: Copy, T>(
+/// Questions by leader and round, so that no round asks one partition twice; where no leader can be found, that is the
+/// result.
+async fn rounds<Q, T>(
     cluster: &Cluster,
-    questions: &[(&'a str, i32, Q)],
-    results: &mut Results<T>,
-) -> BTreeMap<i32, Asked<'a, Q>> {
-    let mut leaders: BTreeMap<i32, Asked<'a, Q>> = BTreeMap::new();
-    for &(topic, partition, question) in questions {
-        match cluster.leader(topic, partition, Creation::Never).await {
+    questions: &[(&str, i32, Q)],
+    open: &[usize],
+    results: &mut [Result<T, ClientError>],
+) -> BTreeMap<(i32, usize), Vec<usize>> {
+    let mut rounds: BTreeMap<(i32, usize), Vec<usize>> = BTreeMap::new();
+    let mut times: BTreeMap<(&str, i32), usize> = BTreeMap::new();
+    for &at in open {
+        let (Some((topic, partition, _)), Some(result)) = (questions.get(at), results.get_mut(at)) else { continue };
+        match cluster.leader(topic, *partition, Creation::Never).await {
             Ok((leader, _)) => {
-                leaders.entry(leader).or_default().entry(topic).or_default().push((partition, question));
+                let round = times.entry((topic, *partition)).or_default();
+                rounds.entry((leader, *round)).or_default().push(at);
+                *round += 1;
             }
-            Err(error) => drop(results.insert((topic.to_owned(), partition), Err(error))),
+            Err(error) => *result = Err(error),
         }
     }
-    leaders
+    rounds
 }
 
-/// Notes what a leader answered, for each partition it was asked about.
-fn settle<Q, T>(asked: &Asked<'_, Q>, answers: Result<Answers<T>, ClientError>, results: &mut Results<T>) {
-    let failure = answers.as_ref().err().cloned();
-    for (&topic, asked) in asked {
-        for &(partition, _) in asked {
-            let subject = Subject::Partition(topic.to_owned(), partition);
-            let error = failure.clone().unwrap_or_else(|| ClientError::kafka(subject, left_out()));
-            results.insert((topic.to_owned(), partition), Err(error));
-        }
-    }
-    for (topic, (partition, result)) in answers.into_iter().flatten() {
-        let subject = Subject::Partition(topic.clone(), partition);
-        // an answer that was not asked for finds no place
-        if let Some(place) = results.get_mut(&(topic, partition)) {
-            *place = result.map_err(|error| ClientError::kafka(subject, error));
-        }
-    }
+/// What a leader answered about a partition.
+fn pick<T>(answers: &mut Result<Answers<T>, ClientError>, topic: &str, partition: i32) -> Result<T, ClientError> {
+    let answers = answers.as_mut().map_err(|error| error.clone())?;
+    let at = answers.iter().position(|(answered, (number, _))| answered == topic && *number == partition);
+    let (_, (_, result)) = at.map(|at| answers.swap_remove(at)).ok_or_else(|| missing(topic, partition))?;
+    result.map_err(|error| ClientError::kafka(Subject::Partition(topic.to_owned(), partition), error))
+}
+
+fn missing(topic: &str, partition: i32) -> ClientError {
+    ClientError::kafka(Subject::Partition(topic.to_owned(), partition), left_out())
 }

@@ -197,7 +197,7 @@ impl Admin {
             .into_iter()
             .map(|topic| (topic.name.to_string(), outcome(topic.error_code, topic.error_message, ())));
         let outcomes = in_order(std::iter::once(topic), answers.collect(), topic_subject);
-        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+        outcomes.into_iter().try_for_each(|(_, outcome)| outcome)
     }
 }
 

@@ -256,11 +256,10 @@ impl Accumulator {
     }
 
     /// What the answer to a batch means; true: what is known of the topic is stale.
-    pub(super) fn answered(&mut self, place: Place, mut batch: Batch, answer: Answer, pause: Duration) -> bool {
+    pub(super) fn answered(&mut self, place: Place, mut batch: Batch, answer: &Answer, pause: Duration) -> bool {
         let Some(queue) = self.queue(place) else { return false };
-        queue.answered();
-        let first = queue.is_first(&batch);
-        let verdict = judge(&answer, &batch, first);
+        let verdict = judge(answer, &batch, queue.is_first(&batch));
+        queue.answered(matches!(verdict, Verdict::Written(_)));
         tracing::trace!(?verdict, ordinal = batch.ordinal, "a batch was answered");
         batch.maybe_written |= answer.is_silence();
         if let Some(cause) = answer.cause() {
@@ -268,8 +267,8 @@ impl Accumulator {
         }
         match verdict {
             Verdict::Written(outcome) => self.settle(batch, outcome),
-            Verdict::GiveUp => self.give_up(place, batch, &answer),
-            Verdict::Split => self.split(place, batch, &answer),
+            Verdict::GiveUp => self.give_up(place, batch, answer),
+            Verdict::Split => self.split(place, batch, answer),
             Verdict::Again { renumber, forget } => {
                 if renumber && let Some(queue) = self.queue(place) {
                     queue.renumber();
@@ -300,7 +299,7 @@ impl Accumulator {
                 self.put_back(place, first);
                 self.put_back(place, second);
             }
-            Err(batch) => self.give_up(place, batch, answer),
+            Err(batch) => self.give_up(place, *batch, answer),
         }
     }
 

@@ -1,7 +1,9 @@
 //! A batch on its way: records being gathered, then bytes with a producer id and a sequence. Not here: when it is sent.
 
 use bytes::Bytes;
-use tidemark_record::{BatchBuilder, BatchHeader, Compression, HEADER_LEN, Records, builder};
+use tidemark_record::{
+    BatchBuilder, BatchHeader, Compression, HEADER_LEN, Records, builder, compression::INFLATED_BYTES_MAX,
+};
 use tokio::time::Instant;
 
 use super::{delivery::Ticket, record::ProducerRecord};
@@ -36,7 +38,7 @@ pub(super) struct Sequence {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) ticket: Ticket,
-    /// Its place among all of the producer's batches, in the order in which they were begun; parts of a split one share it.
+    /// In the order in which the producer's batches were begun; parts of a split one share it.
     pub(super) ordinal: u64,
     pub(super) begun: Instant,
     pub(super) records_count: i32,
@@ -74,6 +76,11 @@ impl Batch {
             maybe_written: false,
             cause: "it was not sent yet".to_owned(),
         }
+    }
+
+    /// Its place among the producer's batches; parts of a split one follow their records.
+    pub(super) fn place(&self) -> (u64, u32) {
+        (self.ordinal, self.ticket.first())
     }
 
     /// Adds a record; nothing once it was built.
@@ -114,10 +121,13 @@ impl Batch {
         Ok(builder::sealed(header, &bytes[HEADER_LEN..]))
     }
 
-    /// Its two halves, under the same sequences; None if it has one record, or was not built.
-    pub(super) fn split(mut self, codec: Compression, level: Option<i32>) -> Result<(Self, Self), Self> {
-        let Payload::Built(bytes) = &self.payload else { return Err(self) };
-        let Some((first, second)) = halves(bytes, codec, level) else { return Err(self) };
+    /// Its two halves, under the same sequences.
+    ///
+    /// # Errors
+    /// Gives it back if it has one record, or was not built.
+    pub(super) fn split(mut self, codec: Compression, level: Option<i32>) -> Result<(Self, Self), Box<Self>> {
+        let Payload::Built(bytes) = &self.payload else { return Err(Box::new(self)) };
+        let Some((first, second)) = halves(bytes, codec, level) else { return Err(Box::new(self)) };
         let first_count = first.records_count();
         let part = |ticket, builder: BatchBuilder, sequence| Self {
             ticket,
@@ -147,7 +157,7 @@ impl Batch {
 /// The records of a built batch in two builders; None where there are not two.
 fn halves(bytes: &Bytes, codec: Compression, level: Option<i32>) -> Option<(BatchBuilder, BatchBuilder)> {
     let header = BatchHeader::parse(bytes).ok()?;
-    let payload = builder::inflated(&header, bytes, usize::MAX).ok()?;
+    let payload = builder::inflated(&header, bytes, INFLATED_BYTES_MAX).ok()?;
     let mut parts = [(); 2].map(|()| BatchBuilder::new().compression(codec, level));
     let half = header.records_count / 2;
     for record in Records::new(&payload, header.records_count) {

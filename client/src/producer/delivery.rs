@@ -135,6 +135,11 @@ impl Ticket {
         Delivery::new(Arc::clone(&self.completion), index, partition, timestamp_ms)
     }
 
+    /// Place of its first record among those of its batch.
+    pub(super) fn first(&self) -> u32 {
+        self.records.start
+    }
+
     /// Cuts off the records from `count` on.
     pub(super) fn split_off(&mut self, count: u32) -> Self {
         let middle = self.records.start + count;

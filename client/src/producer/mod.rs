@@ -17,6 +17,8 @@ mod producer;
 mod queue;
 mod record;
 mod sender;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use config::{Acks, ProducerConfig};

@@ -53,6 +53,10 @@ impl Shared {
 
 impl Producer {
     /// A producer; must be made inside a tokio runtime. Nothing is sent before the first record.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "a client is a handle, cheap to clone, as everywhere in this crate"
+    )]
     pub fn new(client: Client, config: ProducerConfig) -> Self {
         // a semaphore's permits are counted in 32 bits where they are taken
         let buffer_bytes = config.buffer_bytes.clamp(1, u32::MAX as usize / 2);
@@ -60,7 +64,7 @@ impl Producer {
         let config = Arc::new(config);
         let accumulator = Accumulator::new(Arc::clone(&config), Arc::clone(&buffer), retry::random());
         let shared = Arc::new(Shared {
-            cluster: Arc::clone(client.cluster()),
+            cluster: client.into_cluster(),
             config,
             accumulator: Mutex::new(accumulator),
             buffer,

@@ -4,7 +4,8 @@
 //!   acknowledged | in flight, at most 5, all at one broker | ready: to be sent again, or closed | open
 //! ```
 //! A batch gets its sequence when it is first sent and keeps it: sent again, the broker knows it. What is sent again goes
-//! alone. Only when the broker says that it lacks what came before (an earlier batch was given up) do the batches that are
+//! alone, and so does the first batch of an epoch until it is acknowledged: a broker that knows nothing of a producer takes
+//! any sequence for its first. Only when the broker says that it lacks what came before (an earlier batch was given up) do the batches that are
 //! left get new sequences, under the next epoch; that answer also proves that none of them was written. So no batch is
 //! ever in the log twice.
 
@@ -28,6 +29,8 @@ pub(super) struct Queue {
     broker: i32,
     identity: Option<Identity>,
     next_sequence: i32,
+    /// The broker has acknowledged a batch of this identity.
+    established: bool,
     /// Those left need new sequences once none is in flight.
     renumber: bool,
 }
@@ -56,7 +59,8 @@ impl Queue {
     /// Whether the next closed batch can go to `broker`.
     pub(super) fn readiness(&self, broker: i32, now: Instant, in_flight_max: usize) -> Readiness {
         let Some(front) = self.ready.front() else { return Readiness::Later };
-        let alone = self.renumber || front.attempts > 0;
+        let unproven = self.identity.is_some() && !self.established;
+        let alone = self.renumber || front.attempts > 0 || unproven;
         let elsewhere = self.in_flight > 0 && self.broker != broker;
         if elsewhere || self.in_flight >= in_flight_max || (alone && self.in_flight > 0) {
             return Readiness::Later;
@@ -99,29 +103,29 @@ impl Queue {
                 let same = old.id == producer.id;
                 same.then(|| old.epoch.checked_add(1).map(|epoch| Identity { id: old.id, epoch })).flatten()
             });
-            self.next_sequence = 0;
+            (self.next_sequence, self.established) = (0, false);
             self.ready.iter_mut().for_each(|batch| batch.sequence = None);
         }
         if self.identity.is_none() {
-            (self.identity, self.next_sequence) = (Some(producer), 0);
+            (self.identity, self.next_sequence, self.established) = (Some(producer), 0, false);
         }
     }
 
-    /// An answer came for a batch, whatever it said.
-    pub(super) fn answered(&mut self) {
+    /// An answer came for a batch.
+    pub(super) fn answered(&mut self, written: bool) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.established |= written;
     }
 
     /// Puts a batch back in its place.
     pub(super) fn put_back(&mut self, batch: Batch) {
-        // parts of a split batch have one ordinal and come in order
-        let at = self.ready.iter().position(|ready| ready.ordinal > batch.ordinal).unwrap_or(self.ready.len());
+        let at = self.ready.partition_point(|ready| ready.place() < batch.place());
         self.ready.insert(at, batch);
     }
 
     /// Whether anything before this batch is still to be settled.
     pub(super) fn is_first(&self, batch: &Batch) -> bool {
-        self.ready.front().is_none_or(|front| front.ordinal >= batch.ordinal)
+        self.ready.front().is_none_or(|front| front.place() >= batch.place())
     }
 
     /// The broker lacks what came before the batches left.

@@ -263,7 +263,7 @@ impl Sender {
         for Drawn { place, topic, batch } in batches {
             let pause = self.shared.cluster.retry().pause(batch.attempts);
             let answer = answers.take(&topic.name, topic.id.unwrap_or_default(), place.1);
-            if accumulator.answered(place, batch, answer, pause) {
+            if accumulator.answered(place, batch, &answer, pause) {
                 self.shared.cluster.distrust(&topic.name);
             }
         }

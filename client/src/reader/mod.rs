@@ -8,6 +8,8 @@ mod fetched;
 mod limits;
 #[allow(clippy::module_inception)]
 mod reader;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use fetch::fetch_once;
 pub use fetched::{Batch, Fetched};

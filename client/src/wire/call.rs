@@ -125,3 +125,6 @@ fn skip_header_tags(body: &mut Bytes) -> Result<(), AnswerError> {
 fn varint(rest: &mut &[u8]) -> Result<u32, AnswerError> {
     tidemark_record::varint::read_u32(rest).ok_or(AnswerError::Header)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! CreatePartitions: topics may only grow.
 
+use std::collections::HashSet;
+
 use kafka_protocol::messages::{
     CreatePartitionsRequest, CreatePartitionsResponse, create_partitions_request::CreatePartitionsTopic,
     create_partitions_response::CreatePartitionsTopicResult,
@@ -35,7 +37,10 @@ pub(super) fn handle(context: &RequestContext, request: CreatePartitionsRequest)
     Handling::decided(context.version, async move {
         let topics: Vec<GrowTopic> = request.topics.iter().map(grow).collect();
         let grown = controller.create_partitions(&topics, request.validate_only).await;
-        let results = request.topics.into_iter().zip(grown).map(|(topic, grown)| {
+        // a name that stands twice is refused once
+        let mut told = HashSet::new();
+        let once = request.topics.into_iter().zip(grown).filter(|(topic, _)| told.insert(topic.name.clone()));
+        let results = once.map(|(topic, grown)| {
             let result = CreatePartitionsTopicResult::default().with_name(topic.name);
             match grown {
                 Ok(()) => result.with_error_code(NONE).with_error_message(None),

@@ -53,6 +53,8 @@ pub(super) struct Api {
     pub(super) access: &'static [Access],
     /// Decodes a body whose shape was judged, and handles it.
     handle: fn(&RequestContext, Bytes) -> Result<Handling, String>,
+    /// Only decodes such a body.
+    decode: fn(Bytes, i16) -> Result<(), String>,
     /// Decodes, encodes and decodes again.
     #[cfg(test)]
     pub(super) round_trip: fn(Bytes, i16) -> Result<(), String>,
@@ -69,6 +71,7 @@ macro_rules! api {
             shape: &$file::REQUEST,
             access: $access,
             handle: |context, body| Ok($file::handle(context, decoded::<$request>(body, context.version)?)),
+            decode: |body, version| decoded::<$request>(body, version).map(drop),
             #[cfg(test)]
             round_trip: tests::round_trip::<$request>,
         }
@@ -143,6 +146,19 @@ impl Api {
 fn decoded<R: Decodable>(mut body: Bytes, version: i16) -> Result<R, String> {
     let request = R::decode(&mut body, version).map_err(|error| error.to_string())?;
     if body.is_empty() { Ok(request) } else { Err(format!("{} bytes are left over", body.len())) }
+}
+
+/// Takes any bytes as a frame, up to where a handler would get it: for the fuzz runner. Must never panic.
+pub fn fuzz_request(bytes: &[u8]) {
+    let mut frame = Bytes::copy_from_slice(bytes);
+    let Ok(header) = FixedHeader::take(&mut frame) else { return };
+    let Some((_, api)) = Api::find(header.api_key).filter(|(_, api)| api.serves(header.api_version)) else { return };
+    let version = header.api_version;
+    if take_client_id(&mut frame, api.is_flexible(version)).is_ok() && shape::check(api.shape, version, &frame).is_ok()
+    {
+        // the decoder may still refuse, a text that is not UTF-8 for one
+        let _ = (api.decode)(frame, version);
+    }
 }
 
 /// A frame on its way to an answer.

@@ -63,7 +63,10 @@ pub(super) fn handle(context: &RequestContext, request: ListOffsetsRequest) -> H
     }
     let read_committed = request.isolation_level == READ_COMMITTED;
     let topics = request.topics.into_iter().map(|topic| {
-        let partitions = topic.partitions.iter().map(|asked| {
+        // a partition that stands twice is refused once
+        let mut told = BTreeSet::new();
+        let once = topic.partitions.iter().filter(|asked| told.insert(asked.partition_index));
+        let partitions = once.map(|asked| {
             let repeated = twice.contains(&(topic.name.clone(), asked.partition_index));
             let found = if repeated {
                 Err(ResponseError::InvalidRequest)

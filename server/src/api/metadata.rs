@@ -130,7 +130,8 @@ fn answer(context: &RequestContext, request: &MetadataRequest, wanted: &Wanted) 
     let topics = match wanted {
         Wanted::All => image.topics().map(known).collect(),
         Wanted::Names(names) => {
-            let unknown = names.iter().filter(|name| image.topic(name).is_none()).map(unknown_name);
+            let unknown = names.iter().filter(|name| image.topic(name).is_none());
+            let unknown = unknown.map(|name| unknown_name(name, operations));
             names.iter().filter_map(|name| image.topic(name)).map(known).chain(unknown).collect()
         }
         Wanted::Ids(ids) => {
@@ -153,7 +154,7 @@ fn answer(context: &RequestContext, request: &MetadataRequest, wanted: &Wanted) 
         .with_cluster_authorized_operations(cluster_operations)
 }
 
-fn unknown_name(name: &TopicName) -> MetadataResponseTopic {
+fn unknown_name(name: &TopicName, operations: i32) -> MetadataResponseTopic {
     let error = match check_topic_name(name) {
         Ok(()) => ResponseError::UnknownTopicOrPartition,
         Err(_) => ResponseError::InvalidTopicException,
@@ -162,6 +163,7 @@ fn unknown_name(name: &TopicName) -> MetadataResponseTopic {
         .with_error_code(error.code())
         .with_name(Some(name.clone()))
         .with_is_internal(is_internal(name))
+        .with_topic_authorized_operations(operations)
 }
 
 fn unknown_id(id: Uuid) -> MetadataResponseTopic {

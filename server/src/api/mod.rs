@@ -43,7 +43,7 @@ pub(crate) mod tests;
 
 pub use access::{Access, Operation, Resource};
 pub use context::{ApiConfig, Broker, ConnectionInfo, RequestContext};
-pub use dispatch::{Dispatched, Dispatcher};
+pub use dispatch::{Dispatched, Dispatcher, fuzz_request};
 pub use fetch_session::FetchSessions;
 pub use refusal::Refusal;
 pub use reply::{Handling, Part, Reply, ReplyHeader, Waiting};

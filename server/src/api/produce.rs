@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use kafka_protocol::{
     error::ResponseError,
     messages::{
-        ProduceRequest, ProduceResponse,
+        ProduceRequest, ProduceResponse, TopicName,
         produce_request::{PartitionProduceData, TopicProduceData},
         produce_response::{
             BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
@@ -16,7 +16,7 @@ use kafka_protocol::{
     protocol::StrBytes,
 };
 use tidemark_client::wire::shape::{Kind, Shape, field};
-use tidemark_record::BatchHeader;
+use tidemark_record::{BatchHeader, batch::BatchError};
 use tokio::time::Instant;
 
 use super::{
@@ -185,7 +185,9 @@ impl Work<'_> {
             });
         }
         let answer = TopicProduceResponse::default().with_partition_responses(partitions);
-        self.answers.push(if by_id { answer.with_topic_id(data.topic_id) } else { answer.with_name(data.name) });
+        // a copy: a slice would hold the whole frame until the answer leaves, and its memory could not serve the next one
+        let name = || TopicName(StrBytes::from_string(data.name.to_string()));
+        self.answers.push(if by_id { answer.with_topic_id(data.topic_id) } else { answer.with_name(name()) });
     }
 
     fn append(&self, topic: Option<&Arc<Topic>>, data: PartitionProduceData) -> Result<Append, Failure> {
@@ -195,9 +197,9 @@ impl Work<'_> {
         if !admin && topic.is_some_and(|topic| is_internal(&topic.name)) {
             return Err(ResponseError::InvalidTopicException.into());
         }
-        partition
-            .append(&data.records.unwrap_or_default(), options)
-            .map_err(|error| Failure::of_append(error, partition.log_start_offset()))
+        let records = data.records.unwrap_or_default();
+        check_one_batch(&records)?;
+        partition.append(&records, options).map_err(|error| Failure::of_append(error, partition.log_start_offset()))
     }
 
     /// What this version can tell about a failure.
@@ -217,6 +219,22 @@ impl Work<'_> {
             answer.current_leader = LeaderIdAndEpoch::default().with_leader_id(id).with_leader_epoch(epoch);
         }
         answer
+    }
+}
+
+/// As Kafka's `ProduceRequest.validateRecords`: exactly one batch, of magic 2. What it refuses never reaches a log. Bytes
+/// behind it that are no whole batch are not looked at.
+fn check_one_batch(records: &[u8]) -> Result<(), ResponseError> {
+    match BatchHeader::parse(records) {
+        Ok(header) if header.size_in_bytes() <= records.len() => {
+            let another = BatchHeader::parse(&records[header.size_in_bytes()..]);
+            let whole = another.is_ok_and(|next| header.size_in_bytes() + next.size_in_bytes() <= records.len());
+            if whole { Err(ResponseError::InvalidRecord) } else { Ok(()) }
+        }
+        // a magic to come is not a record format at all
+        Err(BatchError::Magic(magic)) if !(0..=2).contains(&magic) => Err(ResponseError::CorruptMessage),
+        Err(BatchError::Length(_)) => Err(ResponseError::CorruptMessage),
+        Ok(_) | Err(_) => Err(ResponseError::InvalidRecord),
     }
 }
 

@@ -29,8 +29,9 @@ use crate::os::{
 /// Called once the record is durable, or never will be; on the sync thread, in stream order. Must be short.
 pub type Completion = Box<dyn FnOnce(Result<(), JournalFailed>) + Send>;
 
-/// Spare files that are kept for reuse; more are removed.
-const SPARE_FILES_MAX: usize = 2;
+/// Spare files that are kept for reuse; more are removed. As many of the largest size as two checkpoints free, so that a
+/// busy journal makes no new file: zeros cost as much as the records that come to lie there.
+const SPARE_FILES_MAX: usize = 8;
 
 /// How the journal uses its files.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +46,7 @@ pub struct JournalConfig {
 
 impl Default for JournalConfig {
     fn default() -> Self {
-        Self { initial_file_bytes: 1 << 20, file_bytes_max: 16 << 20, inline_sync: false }
+        Self { initial_file_bytes: 256 << 10, file_bytes_max: 16 << 20, inline_sync: false }
     }
 }
 
@@ -106,6 +107,8 @@ struct State {
     generation: u64,
     failed: Option<JournalFailed>,
     closing: bool,
+    /// The sync thread waits for work; else it will see by itself that there is some.
+    asleep: bool,
 }
 
 impl fmt::Debug for Journal {
@@ -133,6 +136,7 @@ impl Journal {
             generation: start.generation,
             failed: None,
             closing: false,
+            asleep: false,
         };
         let journal = Self(Arc::new(Shared {
             disk: start.disk,
@@ -174,8 +178,11 @@ impl Journal {
             state.waiting.push_back((end, completion));
         }
         shared.written.store(end.0, Ordering::Release);
+        let asleep = std::mem::take(&mut state.asleep);
         drop(state);
-        shared.work.notify_one();
+        if asleep {
+            shared.work.notify_one();
+        }
         Ok(end)
     }
 
@@ -370,6 +377,7 @@ impl Shared {
             {
                 let mut state = self.lock();
                 while state.dirty.is_empty() && !state.closing {
+                    state.asleep = true;
                     state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
                 if state.dirty.is_empty() || state.failed.is_some() {

@@ -16,7 +16,7 @@ use super::{
 use crate::os::checksum;
 
 /// Above this many bytes, joining two known checksums is cheaper than reading the bytes again.
-const COMBINE_BYTES_MIN: usize = 16 * 1024;
+const COMBINE_BYTES_MIN: usize = 1024;
 
 /// A frame that was written to the page cache.
 #[derive(Debug, Clone, Copy)]

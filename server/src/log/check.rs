@@ -39,6 +39,8 @@ pub struct Finding {
     pub position: u64,
     /// Raft index that the frame there has, where that can be told.
     pub index: Option<u64>,
+    /// Offset behind the last good batch before it.
+    pub offset: i64,
     /// In words.
     pub what: String,
 }
@@ -156,8 +158,8 @@ struct Checker {
 
 impl Checker {
     fn find(&mut self, kind: FindingKind, position: u64, what: String) {
-        let index = self.check.next_index;
-        self.check.findings.push(Finding { kind, position, index, what });
+        let (index, offset) = (self.check.next_index, self.check.next_offset);
+        self.check.findings.push(Finding { kind, position, index, offset, what });
     }
 
     fn frame(&mut self, position: u64, header: &BatchHeader, bytes: &[u8]) {
@@ -279,6 +281,7 @@ impl Checker {
 /// The index file's rows, held against the frames as these are walked.
 struct Rows {
     rows: Vec<Option<Row>>,
+    base_offset: i64,
     next: usize,
     missing_file: bool,
     /// Damage before: running checksums and Raft indexes can no longer be told.
@@ -291,13 +294,19 @@ impl Rows {
         let path = dir.join(file_name(base_offset, "index"));
         let missing_file = !disk.exists(&path);
         let rows = if missing_file { Vec::new() } else { SegmentIndex::read_rows(disk, &path)? };
-        Ok(Self { rows, next: 0, missing_file, doubted: false, findings: Vec::new() })
+        Ok(Self { rows, base_offset, next: 0, missing_file, doubted: false, findings: Vec::new() })
     }
 
     fn find(&mut self, position: u64, what: String) {
         // one reason is enough to make the file anew
         if self.findings.is_empty() {
-            self.findings.push(Finding { kind: FindingKind::Index, position, index: None, what });
+            self.findings.push(Finding {
+                kind: FindingKind::Index,
+                position,
+                index: None,
+                offset: self.base_offset,
+                what,
+            });
         }
     }
 
@@ -306,7 +315,13 @@ impl Rows {
         self.doubted = true;
         let what =
             format!("bytes before {before} are not those that were written: an offset or a leader epoch has changed");
-        self.findings.push(Finding { kind: FindingKind::Damage, position: 0, index: None, what });
+        self.findings.push(Finding {
+            kind: FindingKind::Damage,
+            position: 0,
+            index: None,
+            offset: self.base_offset,
+            what,
+        });
     }
 
     fn compare(&mut self, frame: &Row, index_known: bool) {

@@ -234,8 +234,9 @@ impl Log {
         let mut from = end.map_or(0, |end| end.position);
         loop {
             let whole = self.walk_segment(place, from, report)?;
-            let follows =
-                self.segments.get(place + 1).is_some_and(|next| whole && next.base_offset == self.next_offset);
+            let follows = self.segments.get(place + 1).is_some_and(|next| {
+                whole && next.base_offset == self.next_offset && next.read_header(&*self.disk, &self.dir).is_ok()
+            });
             if !follows {
                 break;
             }
@@ -307,6 +308,10 @@ impl Log {
             good_end = frame.end();
         }
         self.last_leader_epoch = epoch;
+        if good_end == 0 {
+            // its checksum is right, and does not cover base offset and epoch: never cut away what opens a segment
+            return Err(self.damaged("a header frame does not fit its segment"));
+        }
         if good_end < found {
             report.truncated_bytes += found - good_end;
             at(&dir, file.set_len(good_end))?;

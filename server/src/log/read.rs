@@ -37,7 +37,8 @@ struct Wanted {
 
 impl Log {
     /// Reads from `offset` up to `upper_offset` (exclusive: the high watermark, or the last stable offset), at most `max_bytes`; with
-    /// `min_one` the first batch comes whole even if it is larger. One call stays within one segment, as Kafka's does.
+    /// `min_one` the first batch comes whole even if it is larger. Goes on
+    /// from segment to segment.
     ///
     /// # Errors
     /// An offset that does not exist, or damage at it.
@@ -66,16 +67,32 @@ impl Log {
         }
         let wanted = Wanted { offset, max_bytes, min_one, upper };
         let mut place = self.segments.partition_point(|segment| segment.base_offset <= offset).saturating_sub(1);
+        let mut out = ReadSlices::default();
         while let Some(segment) = self.segments.get(place) {
             if segment.base_offset >= upper {
                 break;
             }
-            if let Some(slices) = self.read_segment(place, segment, &wanted)? {
-                return Ok(slices);
+            if out.bytes > 0 {
+                // on into the next segment, or a reader near the end of an old one would wait for bytes that are there
+                let max_bytes = max_bytes.saturating_sub(out.bytes);
+                let rest = Wanted { offset: segment.base_offset, max_bytes, min_one: false, upper };
+                match self.read_segment(place, segment, &rest) {
+                    Ok(Some(more)) if more.bytes > 0 => {
+                        out.bytes += more.bytes;
+                        out.slices.extend(more.slices);
+                    }
+                    // what is wrong there is told to whoever starts there
+                    _ => break,
+                }
+            } else if let Some(slices) = self.read_segment(place, segment, &wanted)? {
+                out = slices;
+                if out.bytes == 0 {
+                    break;
+                }
             }
             place += 1;
         }
-        Ok(ReadSlices::default())
+        Ok(out)
     }
 
     /// `None` if the segment holds no batch from `offset` on (a gap at its end).

@@ -9,6 +9,8 @@ use crate::os::disk::SharedFile;
 
 /// Bytes read ahead: a few headers of small batches, not a large batch's payload.
 const WINDOW: usize = 16 * 1024;
+/// The same for the first look: as much as lies between two index rows.
+const FIRST_WINDOW: usize = 4 * 1024;
 
 /// One frame found.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +87,8 @@ impl FrameWalk {
     fn read(&mut self, head: &mut [u8; HEADER_LEN]) -> Result<(), LogError> {
         let start = self.position.wrapping_sub(self.window_at) as usize;
         if self.position < self.window_at || start + HEADER_LEN > self.window.len() {
-            let len = WINDOW.min((self.end - self.position) as usize);
+            let window = if self.window.is_empty() { FIRST_WINDOW } else { WINDOW };
+            let len = window.min((self.end - self.position) as usize);
             self.window.resize(len, 0);
             self.window_at = self.position;
             at(&self.path, self.file.read_exact_at(&mut self.window, self.position))?;

@@ -142,7 +142,7 @@ impl Connection {
             wrote = true;
         }
         if wrote {
-            writer.flush(stream, false, patience).await?;
+            writer.flush(stream, patience).await?;
             reader.touch();
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Frames off a stream: the length judged before anything is allocated for it, memory only for what has begun to come.
 //!
-//! The first bytes of a frame go into a buffer of 16 KiB that is made when the socket has something (of up to 64 KiB where
-//! the last frame was so long). A longer frame gets its whole length in one piece, so that records can be kept as slices
+//! The first bytes of a frame go into a buffer of 16 KiB that is made when the socket has something (of 64 KiB where the last
+//! frame was not a tiny one: a busy peer then costs one read for several frames). A longer frame gets its whole length in one piece, so that records can be kept as slices
 //! of it, but only once that buffer is full and the budget has room: a length that is only claimed costs nothing.
 //!
 //! Every method here can be dropped between polls without losing a byte.
@@ -20,8 +20,10 @@ use crate::os::network::Stream;
 
 /// Room for the first bytes of a frame, and for small frames behind each other.
 const FIRST_BYTES: usize = 16 * 1024;
-/// The same for a peer whose frames are longer.
+/// The same for a peer that sends records.
 const FIRST_BYTES_MAX: usize = 64 * 1024;
+/// A frame without records is seldom longer.
+const TINY_BYTES: usize = 2 * 1024;
 /// How long the memory of a large frame is kept for the next one.
 const KEEP: Duration = Duration::from_secs(1);
 const LEN_BYTES: usize = 4;
@@ -86,7 +88,9 @@ impl FrameReader {
                 // waiting for memory was not the peer's fault
                 self.started = Some(Instant::now());
             }
-            let room = whole.min(self.buf.capacity().max(self.first_bytes)) - self.buf.len();
+            // of a long frame nothing is read past its end: what follows would have to be moved
+            let end = if whole <= self.first_bytes { self.first_bytes } else { whole.min(self.buf.capacity()) };
+            let room = end.max(self.first_bytes) - self.buf.len();
             self.fill(stream, config, room).await?;
         }
     }
@@ -139,7 +143,7 @@ impl FrameReader {
     fn take(&mut self, whole: usize) -> Frame {
         self.started = None;
         self.touch();
-        self.first_bytes = whole.clamp(FIRST_BYTES, FIRST_BYTES_MAX);
+        self.first_bytes = if whole > TINY_BYTES { FIRST_BYTES_MAX } else { FIRST_BYTES };
         let mut bytes = self.buf.split_to(whole);
         bytes.advance(LEN_BYTES);
         if self.buf.is_empty() {

@@ -25,6 +25,8 @@ const PIECES_MAX: usize = 64;
 pub(super) struct Writer {
     pieces: Vec<Bytes>,
     bytes: usize,
+    /// Packets that are not full are kept back.
+    holding: bool,
 }
 
 impl Writer {
@@ -36,19 +38,31 @@ impl Writer {
                 self.bytes += bytes.len();
                 self.pieces.push(bytes);
                 if self.bytes >= WRITE_BYTES || self.pieces.len() >= PIECES_MAX {
-                    return self.flush(stream, false, patience).await;
+                    return self.write(stream, patience).await;
                 }
                 Ok(())
             }
             Part::File { file, position, len } => {
-                self.flush(stream, true, patience).await?;
+                if !self.holding {
+                    stream.hold(true).map_err(Close::Io)?;
+                    self.holding = true;
+                }
+                self.write(stream, patience).await?;
                 send(stream, &file, position, len, patience).await
             }
         }
     }
 
-    /// Writes what has gathered. `more`: a file range follows at once.
-    pub(super) async fn flush(&mut self, stream: &mut Stream, more: bool, patience: Duration) -> Result<(), Close> {
+    /// Writes what has gathered and lets the last packet go.
+    pub(super) async fn flush(&mut self, stream: &mut Stream, patience: Duration) -> Result<(), Close> {
+        self.write(stream, patience).await?;
+        if std::mem::take(&mut self.holding) {
+            stream.hold(false).map_err(Close::Io)?;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, stream: &mut Stream, patience: Duration) -> Result<(), Close> {
         let mut pieces = self.pieces.drain(..).collect::<std::collections::VecDeque<_>>();
         self.bytes = 0;
         while !pieces.is_empty() {
@@ -65,7 +79,7 @@ impl Writer {
                 }
             }
             let mut slices: Vec<IoSlice<'_>> = chunk.iter().map(|bytes| IoSlice::new(bytes)).collect();
-            in_time(patience, stream.write_parts(&mut slices, more)).await?;
+            in_time(patience, stream.write_parts(&mut slices)).await?;
         }
         Ok(())
     }

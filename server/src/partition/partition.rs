@@ -7,7 +7,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{
-    append::{AckLevel, Append, AppendError, AppendOptions},
+    append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin},
     settings::PartitionSettings,
     validate::{Validated, validate},
     waiters::{CommitError, FetchWaiter, Waiters},
@@ -74,6 +74,9 @@ impl Partition {
             let needed = usize::try_from(settings.min_insync_replicas).unwrap_or(usize::MAX);
             return Err(AppendError::NotEnoughReplicas { in_sync: 1, needed });
         }
+        if options.origin == AppendOrigin::Client {
+            self.replica.check_room(validated.batch.len())?;
+        }
         let appending = self.replica.append(&validated.batch, &validated.header, now_ms)?;
         Ok(self.answer(appending, &validated, options.acks))
     }
@@ -90,6 +93,7 @@ impl Partition {
         let options = AppendOptions::coordinator();
         let now_ms = self.clock.wall_ms();
         let validated = validate(batch, &self.settings.load(), &options, now_ms)?;
+        self.replica.check_room(validated.batch.len())?;
         let appending = self.replica.append_at(&validated.batch, &validated.header, expected_end, now_ms)?;
         Ok(self.answer(appending, &validated, options.acks))
     }

@@ -164,6 +164,18 @@ impl Solo {
         }
     }
 
+    /// Whether a client may write so many bytes more. What the broker itself has to write may use the reserve, and does not
+    /// ask.
+    ///
+    /// # Errors
+    /// The disk is nearly full.
+    pub fn check_room(&self, bytes: usize) -> Result<(), ReplicaError> {
+        match self.durability() {
+            Durability::Volatile => Ok(()),
+            _ => self.shared.check_room(bytes),
+        }
+    }
+
     /// Looks into the log. Others may look at the same time; nobody appends meanwhile.
     ///
     /// # Errors
@@ -189,7 +201,6 @@ impl Solo {
             let log_start_offset = log.log_start_offset();
             return Ok(Appending { base_offset, last_offset, log_start_offset, duplicate_of: Some(timestamp) });
         }
-        self.shared.check_room(batch.len())?;
         let before = log.next_index();
         let appended = log.append(batch, header, self.leader_epoch, now_ms);
         self.finish(state, appended, before, batch, header)
@@ -208,7 +219,6 @@ impl Solo {
     ) -> Result<Appending, ReplicaError> {
         let mut state = self.write();
         let log = state.log_mut()?;
-        self.shared.check_room(batch.len())?;
         let before = log.next_index();
         let appended = log.append_at(batch, header, self.leader_epoch, expected_end, now_ms);
         self.finish(state, appended, before, batch, header)
@@ -456,6 +466,8 @@ impl Solo {
 
     /// Puts another log in the place of what there is, which is given back.
     pub(super) fn replace(&self, state: State) -> State {
+        // a sync under way would miss its files
+        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *self.write(), state)
     }
 

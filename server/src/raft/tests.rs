@@ -5,7 +5,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
@@ -381,4 +381,27 @@ fn damage_inside_a_log_is_refused_where_it_is() {
     assert!(matches!(read, Err(ReadError::Damaged { .. })));
     assert!(replica.look(|log| log.read(0, 10, true, 36)).unwrap().is_ok());
     assert_eq!(replica.look(|log| log.log_end_offset()).unwrap(), 36, "never truncated");
+}
+
+#[test]
+fn a_replica_deleted_under_a_checkpoint_harms_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk: SharedDisk = Arc::new(crate::os::disk::RealDisk);
+    let config = StorageConfig { dir: dir.path().join("d"), ..config() };
+    let storage = Storage::open(disk, &config, &Random::seeded(1)).unwrap();
+    let deleting = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..100 {
+                let key = (Uuid::from_u128(round as u128 + 1), 0);
+                let replica = storage.create_replica(key, &format!("t{round}-0"), log_config()).unwrap();
+                assert!(append(&replica, round).is_ok());
+                storage.delete_replica(&replica).unwrap();
+            }
+            deleting.store(false, Ordering::SeqCst);
+        });
+        while deleting.load(Ordering::SeqCst) {
+            storage.checkpoint().unwrap();
+        }
+    });
 }

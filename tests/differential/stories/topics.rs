@@ -50,6 +50,7 @@ fn creation(peer: &mut Peer) {
         peer.ask(&format!("CreateTopics v{version}, it exists"), &request(vec![made]), version);
     }
     let counts: &[(&str, i32, i16)] = &[
+        ("a million partitions", 1_000_000, 1),
         ("partitions 0", 0, 1),
         ("partitions -2", -2, 1),
         ("replication 0", 1, 0),

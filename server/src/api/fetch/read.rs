@@ -102,10 +102,9 @@ pub(super) fn read(context: &RequestContext, limits: &Limits, wanted: &[Wanted],
             with_leader(context, refused(wanted, error, None))
         });
         found.ends_wait |= answer.diverging_epoch.is_some();
-        if answer.records.bytes > 0 {
-            found.bytes += answer.records.bytes;
-            room = room.saturating_sub(i32::try_from(answer.records.bytes).unwrap_or(i32::MAX)).max(0);
-        }
+        found.bytes += answer.records.bytes;
+        // a negative limit refuses the first partition only, as Kafka's does
+        room = room.saturating_sub(i32::try_from(answer.records.bytes).unwrap_or(i32::MAX)).max(0);
         found.answers.push(answer);
     }
     found

@@ -190,6 +190,26 @@ async fn a_log_that_parted_is_told_where() {
     assert_eq!(only(&ask(1, 0).await).diverging_epoch.end_offset, 0);
 }
 
+#[tokio::test]
+async fn a_read_goes_on_into_the_next_segments() {
+    let client = Client::new(ApiConfig::default()).await;
+    create(&client, "t", &[("segment.bytes", "1048576")]).await;
+    let mut large = tidemark_record::BatchBuilder::new();
+    large.append_plain(1_000_000, None, Some(&[7; 400_000]));
+    let large = large.build().unwrap();
+    for _ in 0..7 {
+        produce(&client, "t", large.clone()).await;
+    }
+    let one = large.len();
+    for first in 0..7 {
+        for most in [3, 100] {
+            let asked = partition(0, first).with_partition_max_bytes((most * one) as i32);
+            let answer = client.ask(4, request(vec![from("t", vec![asked])]).with_max_bytes(i32::MAX)).await;
+            assert_eq!(len(only(&answer)), (7 - first as usize).min(most) * one, "from {first}");
+        }
+    }
+}
+
 /// A long poll, and how long it may take at most in a test.
 const LONG: Duration = Duration::from_secs(60);
 

@@ -1,0 +1,34 @@
+# What one does every day. `just` lists it.
+
+_default:
+    @just --list
+
+# Format, lint, and the tests that need nothing but Rust
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --features differential -- -D warnings
+    cargo test --workspace
+
+# One suite or one test: `just test cluster`, `just test wire bombs`
+test suite="architecture" name="":
+    cargo test --test {{suite}} {{name}}
+
+# The same requests to Tidemark and Apache Kafka; STORY narrows it down
+differential story="":
+    STORY={{story}} cargo test --features differential --test differential -- --nocapture
+
+# Foreign clients against a running broker
+compat bootstrap="127.0.0.1:9092" *clients="":
+    bash tests/compat/run {{bootstrap}} {{clients}}
+
+# Fuzz targets, from a seed
+fuzz seconds="60" seed="1":
+    cargo test --test fuzz --release -- --seconds {{seconds}} --seed {{seed}}
+
+# Benches, one file per question
+bench *args="":
+    cargo bench {{args}}
+
+# What continuous integration runs
+ci:
+    bash .ci/run
