@@ -19,10 +19,13 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::*;
+use super::{
+    answers::{Answer, Answers, State},
+    *,
+};
 use crate::{
     api::{
-        ApiConfig, Dispatcher,
+        ApiConfig, Dispatcher, Part, Reply, ReplyHeader,
         tests::{broker, frame},
     },
     metrics::Registry,
@@ -287,6 +290,65 @@ async fn shutdown_ends_listeners_and_connections() {
     timeout(Duration::from_secs(20), room.serving).await.unwrap().unwrap();
     assert!(is_closed(&mut idle).await);
     assert_eq!(room.net.metrics.connections.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_read_holds_up_no_shutdown() {
+    let room = Room::new(NetConfig { write_max: Duration::from_secs(3600), ..NetConfig::default() }).await;
+    let stream = room.connect().await;
+    let (reading, mut writing) = tokio::io::split(stream);
+    let full = async {
+        for id in 0.. {
+            writing.write_all(&long_request(id, 100 << 10)).await.unwrap();
+        }
+    };
+    assert!(timeout(Duration::from_secs(1), full).await.is_err(), "the broker takes no more");
+    let begin = Instant::now();
+    room.shutdown.send(true).unwrap();
+    timeout(Duration::from_secs(60), room.serving).await.unwrap().unwrap();
+    assert_eq!(begin.elapsed(), NetConfig::default().drain_max);
+    drop(reading);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_line_gets_a_long_answer() {
+    let room = Room::new(NetConfig::default()).await;
+    let mut stream = room.connect().await;
+    stream.write_all(&long_request(1, 1 << 20)).await.unwrap();
+    let mut left = stream.read_u32().await.unwrap() as usize;
+    assert!(left > 1 << 20);
+    let mut piece = vec![0; 6 * 1024];
+    while left > 0 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let bytes = left.min(piece.len());
+        stream.read_exact(&mut piece[..bytes]).await.unwrap();
+        left -= bytes;
+    }
+}
+
+#[tokio::test]
+async fn ready_answers_behind_one_that_waits_are_held_up_to_a_bound() {
+    let mut answers = Answers::default();
+    let push = |answers: &mut Answers, state| {
+        let header = ReplyHeader { correlation_id: 0, tagged: false };
+        answers.push(Answer { header, api: 0, since: Instant::now(), state, charge: None });
+    };
+    let (ready, waits) = tokio::sync::oneshot::channel::<()>();
+    let waiting = Box::pin(async move { waits.await.map(|()| Reply::default()).map_err(|gone| gone.to_string()) });
+    push(&mut answers, State::Waiting { waiting, exclusive: false });
+    let mut held = 0;
+    while answers.may_read(128) {
+        let bytes = vec![0; 300 << 10].into();
+        push(&mut answers, State::Ready(Reply { parts: vec![Part::Bytes(bytes)] }));
+        held += 1;
+    }
+    assert_eq!(held, 4);
+    ready.send(()).unwrap();
+    let mut left = 0;
+    while let Some(_answer) = answers.pop_ready().await.unwrap() {
+        left += 1;
+    }
+    assert!(left == 5 && answers.is_empty() && answers.may_read(128));
 }
 
 #[tokio::test]
