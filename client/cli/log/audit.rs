@@ -194,15 +194,28 @@ impl Audit {
         let sum = |count: fn(&SegmentCheck) -> u64| self.segments.iter().map(count).sum::<u64>();
         let (first, end) = (self.segments.first(), self.segments.last());
         format!(
-            "{}: {} {}, {} batches, {} records, offsets {} to {} (exclusive), {} bytes",
+            "{}: {}, {}, {}, offsets {} to {} (exclusive), {} bytes",
             name(&self.dir),
-            self.segments.len(),
-            if self.segments.len() == 1 { "segment" } else { "segments" },
-            sum(|segment| segment.batches),
-            sum(|segment| segment.records),
+            count(self.segments.len() as u64, "segment", "segments"),
+            count(sum(|segment| segment.batches), "batch", "batches"),
+            count(sum(|segment| segment.records), "record", "records"),
             first.map_or(0, |segment| segment.base_offset),
             end.map_or(0, |segment| segment.next_offset),
             sum(|segment| segment.bytes),
         )
+    }
+}
+
+fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!([0, 1, 2].map(|number| count(number, "batch", "batches")), ["0 batches", "1 batch", "2 batches"]);
     }
 }
