@@ -94,8 +94,7 @@ impl Config {
         let settings = Settings::check(properties)?;
         let node_id: i32 = settings.number("node.id", Some("broker.id"), 1)?;
         let broker_defaults = settings.broker_defaults();
-        let dir = settings.first(&["log.dirs", "log.dir"]).unwrap_or(DATA_DIR);
-        let mut storage = StorageConfig::new(PathBuf::from(dir.split(',').next().unwrap_or(dir).trim()), node_id);
+        let mut storage = StorageConfig::new(settings.data_dir()?, node_id);
         storage.reserve_bytes = settings.own("tidemark.disk.reserve.bytes")?;
         storage.checkpoint_bytes = settings.own("tidemark.checkpoint.bytes")?;
         let plaintext: bool = settings.own("tidemark.allow.plaintext")?;
@@ -184,6 +183,15 @@ impl<'a> Settings<'a> {
         Ok(Self { properties, unknown })
     }
 
+    /// A second directory would stay empty without a word, so it is refused.
+    fn data_dir(&self) -> Result<PathBuf, ConfigError> {
+        let dir = self.first(&["log.dirs", "log.dir"]).unwrap_or(DATA_DIR);
+        match dir.split_once(',') {
+            Some(_) => Err(ConfigError::Value(format!("log.dirs={dir} names more than one directory; one is used"))),
+            None => Ok(PathBuf::from(dir.trim())),
+        }
+    }
+
     fn first(&self, keys: &[&str]) -> Option<&'a str> {
         keys.iter().find_map(|key| self.properties.get(*key)).map(String::as_str)
     }
@@ -234,14 +242,17 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// `HOST:PORT`, `PLAINTEXT://HOST:PORT`, `:PORT`, `HOST`; the first of a list.
+/// `HOST:PORT`, `PLAINTEXT://HOST:PORT`, `:PORT`, `HOST`. Of a list, all but one may be a controller's, as in the file that
+/// Kafka ships.
 fn host_port(key: &'static str, text: &str) -> Result<(String, u16), ConfigError> {
     let bad = |why: &str| ConfigError::Address { key, value: text.to_owned(), why: why.to_owned() };
-    let first = text.split(',').next().unwrap_or_default().trim();
-    let rest = match first.split_once("://") {
+    let is_controllers = |one: &&str| one.to_ascii_uppercase().starts_with("CONTROLLER://");
+    let mut clients = text.split(',').map(str::trim).filter(|one| !is_controllers(one));
+    let (Some(one), None) = (clients.next(), clients.next()) else { return Err(bad("one listener is served")) };
+    let rest = match one.split_once("://") {
         Some((name, rest)) if name.eq_ignore_ascii_case("plaintext") => rest,
         Some(_) => return Err(bad("only PLAINTEXT is there yet")),
-        None => first,
+        None => one,
     };
     let (host, port) = match rest.rsplit_once(':') {
         Some((host, port)) => (host, port.parse().map_err(|_| bad("the port is no number up to 65535"))?),
@@ -288,6 +299,21 @@ mod tests {
         );
         assert!(resolve(&[("listeners", "SSL://localhost:1")]).is_err());
         assert!(resolve(&[("listeners", "localhost:99999")]).is_err());
+    }
+
+    #[test]
+    fn what_would_be_left_out_is_refused() {
+        let shipped = resolve(&[("listeners", "CONTROLLER://localhost:9093, PLAINTEXT://localhost:9094")]).unwrap();
+        assert_eq!(shipped.kafka_listener.port(), 9094);
+        for (key, value) in [
+            ("listeners", "localhost:1,localhost:2"),
+            ("listeners", "PLAINTEXT://localhost:1,SSL://localhost:2"),
+            ("listeners", "CONTROLLER://localhost:1"),
+            ("advertised.listeners", "a:1,b:2"),
+            ("log.dirs", "/a,/b"),
+        ] {
+            assert!(resolve(&[(key, value)]).is_err(), "{key}={value}");
+        }
     }
 
     #[test]
