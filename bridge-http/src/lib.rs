@@ -53,6 +53,7 @@
 //!
 //! `application/problem+json`: `type` (stable, `/problems/NAME`), `title`, `status`, `detail`, `retryable`, `kafka_error`;
 //! `Retry-After` where waiting helps. What is no sound HTTP, too large or too slow ends its connection with the answer.
+//! Requests with an `Origin` of another host, which browsers make for other sites' pages, are refused with 403.
 
 mod body;
 mod bridge;
@@ -64,6 +65,7 @@ mod headers;
 mod health;
 mod media_type;
 mod metrics;
+mod origin;
 mod path;
 mod percent;
 mod preferences;

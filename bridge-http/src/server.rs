@@ -23,7 +23,7 @@ use crate::{
     error::Problem,
     guard::{Exchange, Guarded},
     metrics::{Held, add},
-    path, router,
+    origin, path, router,
 };
 
 /// What the HTTP library may hold of a request beyond what the guard lets through.
@@ -126,7 +126,7 @@ async fn answer(
     let method = request.method().clone();
     let judged = match exchange.refusal() {
         Some(refusal) => Err(refusal.into()),
-        None => path::judge(request.uri().path()),
+        None => path::judge(request.uri().path()).and_then(|()| origin::judge(request.headers())),
     };
     let response = match judged {
         Ok(()) => match routes.clone().call(request).await {

@@ -216,6 +216,7 @@ async fn hostile_heads_are_refused_and_their_connection_ends() {
         // H15
         ("TRACE / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 405),
         ("CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 405),
+        ("GET / HTTP/1.1\r\nHost: x\r\nOrigin: http://y\r\n\r\n".to_owned(), 403),
     ]
     .into_iter()
     .map(|(bytes, status)| (bytes, status, "close"))
