@@ -63,6 +63,8 @@ pub(crate) struct State {
     pub(crate) hostile_body: Option<Bytes>,
     pub(crate) produce_requests: usize,
     pub(crate) unknown_topics: bool,
+    /// Nil: this cluster knows no ids.
+    pub(crate) topic_id: uuid::Uuid,
 }
 
 /// Epoch, next sequence, and the sequences and offsets of the last batches.
@@ -193,7 +195,7 @@ impl State {
                 return answer.with_error_code(3);
             }
             let partition = MetadataResponsePartition::default().with_leader_id(BrokerId(self.leader));
-            answer.with_partitions(vec![partition])
+            answer.with_topic_id(self.topic_id).with_partitions(vec![partition])
         });
         MetadataResponse::default()
             .with_brokers(brokers.to_vec())

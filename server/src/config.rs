@@ -14,6 +14,7 @@ use crate::{
     controller::ControllerConfig,
     metadata::topic_config::{BROKER_KEYS, BrokerDefaults, TOPIC_KEYS, Valid, check_value},
     net::NetConfig,
+    os::memory,
     partition::PartitionsConfig,
     raft::StorageConfig,
 };
@@ -24,12 +25,14 @@ pub const OWN_KEYS: &[(&str, &str)] = &[
     ("tidemark.partitions.max", "10000"),
     ("tidemark.disk.reserve.bytes", "67108864"),
     ("tidemark.checkpoint.bytes", "67108864"),
-    ("tidemark.request.memory.bytes", "268435456"),
+    ("tidemark.request.memory.bytes", "a quarter of the memory"),
     ("tidemark.allow.plaintext", "false"),
 ];
 /// The data directory where nothing else is said.
 const DATA_DIR: &str = "tidemark-data";
 const KAFKA_PORT: u16 = 9092;
+/// Memory that requests have even on the smallest machine: four of the longest.
+const REQUEST_MEMORY_BYTES_MIN: u64 = 64 << 20;
 
 /// Why settings do not make a broker.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -123,7 +126,11 @@ impl Config {
             },
             net: NetConfig {
                 request_bytes_max: settings.number("socket.request.max.bytes", None, net_defaults.request_bytes_max)?,
-                memory_bytes_max: settings.own("tidemark.request.memory.bytes")?,
+                memory_bytes_max: settings.number(
+                    "tidemark.request.memory.bytes",
+                    None,
+                    request_memory_bytes(memory::total_bytes()),
+                )?,
                 connections_max: settings.number("max.connections", None, net_defaults.connections_max)?,
                 connections_per_ip_max: settings.number(
                     "max.connections.per.ip",
@@ -142,6 +149,11 @@ impl Config {
             unknown: settings.unknown,
         })
     }
+}
+
+/// A quarter of what there is: the rest is the page cache's, which serves the reads.
+fn request_memory_bytes(total_bytes: u64) -> usize {
+    usize::try_from((total_bytes / 4).max(REQUEST_MEMORY_BYTES_MIN)).unwrap_or(usize::MAX)
 }
 
 /// Properties whose values were held against their types.
@@ -276,6 +288,17 @@ mod tests {
         );
         assert!(resolve(&[("listeners", "SSL://localhost:1")]).is_err());
         assert!(resolve(&[("listeners", "localhost:99999")]).is_err());
+    }
+
+    #[test]
+    fn requests_have_a_quarter_of_the_memory_and_never_too_little() {
+        assert_eq!(request_memory_bytes(8 << 30), 2 << 30);
+        assert_eq!(request_memory_bytes(100 << 20), 64 << 20);
+        let default = resolve(&[]).unwrap().net.memory_bytes_max;
+        assert_eq!(default, request_memory_bytes(memory::total_bytes()));
+        let said = resolve(&[("tidemark.request.memory.bytes", "1048576")]).unwrap();
+        assert_eq!(said.net.memory_bytes_max, 1 << 20);
+        assert!(resolve(&[("tidemark.request.memory.bytes", "a lot")]).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use clap::Args;
-use tidemark_client::{Client, Isolation};
+use tidemark_client::{Client, Isolation, Reader, ReaderConfig, Start};
 
 use super::{
     fetching::{Source, limits},
@@ -25,9 +25,7 @@ use crate::{
 
 /// Bytes of records that may be held at once, about.
 const MEMORY_BYTES: usize = 64 << 20;
-/// How long the broker waits for more before it answers a follower with nothing.
-const FOLLOW_WAIT_MAX: Duration = Duration::from_secs(5);
-/// The same for a range whose records are there already.
+/// How long the broker waits for more before it answers with nothing, in a range whose records are there already.
 const BOUNDED_WAIT_MAX: Duration = Duration::from_millis(500);
 
 const EXAMPLES: &str = "\
@@ -131,19 +129,19 @@ impl Consume {
 
     async fn follow(&self, client: &Client, ranges: &[Range], now_ms: i64) -> Result<(), Failure> {
         let mut printer = self.printer(self.max);
-        let limits = limits(ranges.len(), MEMORY_BYTES, FOLLOW_WAIT_MAX, self.isolation());
-        let topic: Arc<str> = self.topic.as_str().into();
+        let limits = limits(ranges.len(), MEMORY_BYTES, Duration::ZERO, self.isolation());
         let until = match self.to {
             Some(Position::Offset(offset)) => Until::Offset(offset),
             Some(Position::Time(moment)) => Until::Time(moment.resolve(now_ms)),
             _ => Until::Forever,
         };
-        let followed = ranges.iter().map(|range| {
-            let (client, topic, limits) = (client.clone(), topic.clone(), limits.clone());
-            let source = Source { client, topic, partition: range.partition, limits };
-            Followed { source, next: range.start, from: range.from, until }
-        });
-        let result = follow(followed.collect(), &mut printer).await;
+        let mut followed = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            let (start, config) = (Start::Offset(range.start), ReaderConfig { limits: limits.clone() });
+            let reader = Reader::open(client.clone(), &self.topic, range.partition, start, config).await?;
+            followed.push(Followed { reader, from: range.from, until });
+        }
+        let result = follow(followed, &mut printer).await;
         printer.finish()?;
         result
     }

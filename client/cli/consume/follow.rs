@@ -1,16 +1,19 @@
 //! `--follow`: every partition is read at the same time, and records are printed as they come.
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
-use tidemark_client::{ReadError, Record};
+use std::time::Duration;
 
-use super::{fetching::Source, print::Printer};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tidemark_client::{Fetched, ReadError, Reader, Record};
+
+use super::print::Printer;
 use crate::failure::Failure;
+
+/// How long the broker waits for more before it answers with nothing.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// One partition that is followed.
 pub(super) struct Followed {
-    pub source: Source,
-    /// Where fetching goes on.
-    pub next: i64,
+    pub reader: Reader,
     /// Records below this are not wanted.
     pub from: i64,
     pub until: Until,
@@ -43,7 +46,7 @@ impl Until {
 
 /// Follows until every partition's end is reached or enough is printed; without either, for ever.
 pub(super) async fn follow(followed: Vec<Followed>, printer: &mut Printer) -> Result<(), Failure> {
-    let open = followed.into_iter().filter(|one| !one.until.is_reached(one.next));
+    let open = followed.into_iter().filter(|one| !one.until.is_reached(one.reader.position()));
     let mut running: FuturesUnordered<_> = open.map(next_records).collect();
     while let Some((one, records)) = running.next().await {
         let mut ended = false;
@@ -53,14 +56,14 @@ pub(super) async fn follow(followed: Vec<Followed>, printer: &mut Printer) -> Re
                 break;
             }
             if record.offset >= one.from {
-                printer.print(one.source.partition, &record)?;
+                printer.print(one.reader.partition(), &record)?;
             }
         }
         printer.flush()?;
         if printer.is_full() {
             return Ok(());
         }
-        if !ended && !one.until.is_reached(one.next) {
+        if !ended && !one.until.is_reached(one.reader.position()) {
             running.push(next_records(one));
         }
     }
@@ -68,13 +71,8 @@ pub(super) async fn follow(followed: Vec<Followed>, printer: &mut Printer) -> Re
 }
 
 async fn next_records(mut one: Followed) -> (Followed, Result<Vec<Record>, ReadError>) {
-    match one.source.fetch(one.next).await {
-        Ok(fetched) => {
-            one.next = fetched.next_offset;
-            (one, fetched.into_records())
-        }
-        Err(error) => (one, Err(error)),
-    }
+    let records = one.reader.fetch(WAIT_MAX).await.and_then(Fetched::into_records);
+    (one, records)
 }
 
 #[cfg(test)]

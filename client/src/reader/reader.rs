@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::{FetchLimits, Fetched, fetch_once};
 use crate::{
     Client, KafkaError, ReadError,
@@ -38,6 +40,8 @@ pub struct Reader {
     partition: i32,
     limits: FetchLimits,
     position: i64,
+    /// Of the topic that the position is in; none from brokers that know no ids.
+    topic_id: Option<Uuid>,
 }
 
 impl Reader {
@@ -54,7 +58,8 @@ impl Reader {
     ) -> Result<Self, ReadError> {
         let partitions = client.topic(topic).await?.partitions.len();
         if usize::try_from(partition).is_ok_and(|partition| partition < partitions) {
-            let mut reader = Self { client, topic: topic.to_owned(), partition, limits: config.limits, position: 0 };
+            let (topic, limits) = (topic.to_owned(), config.limits);
+            let mut reader = Self { client, topic, partition, limits, position: 0, topic_id: None };
             reader.seek(start).await?;
             return Ok(reader);
         }
@@ -67,13 +72,30 @@ impl Reader {
     /// Dropping the future leaves the position where it was.
     ///
     /// # Errors
-    /// Those of [`ReadError`]; the position stays.
+    /// Those of [`ReadError`]; the position stays. Once the topic was deleted and another one made under its name, every
+    /// fetch fails with UNKNOWN_TOPIC_ID (100) until [`Self::seek`] finds a place in the new one.
     pub async fn fetch(&mut self, wait_max: Duration) -> Result<Fetched, ReadError> {
         self.limits.wait_max = wait_max;
         let cluster = self.client.cluster();
-        let fetched = fetch_once(cluster, &self.topic, self.partition, self.position, &self.limits).await?;
+        let fetched = fetch_once(cluster, &self.topic, self.partition, self.position, &self.limits).await;
+        // an offset of the old topic means nothing in the new one, be there a record or not
+        if matches!(fetched, Ok(_) | Err(ReadError::OffsetOutOfRange { .. })) {
+            self.check_topic()?;
+        }
+        let fetched = fetched?;
         self.position = fetched.next_offset;
         Ok(fetched)
+    }
+
+    /// A fetch that the old topic's id failed has brought the new one's.
+    fn check_topic(&self) -> Result<(), ClientError> {
+        let known = self.client.cluster().cached(&self.topic).and_then(|topic| topic.id);
+        if self.topic_id.is_none() || known.is_none() || self.topic_id == known {
+            return Ok(());
+        }
+        let error = KafkaError::new(KafkaError::UNKNOWN_TOPIC_ID);
+        let error = error.with_message(Some("the topic was deleted, and another one made under its name"));
+        Err(ClientError::kafka(Subject::Partition(self.topic.clone(), self.partition), error).believed())
     }
 
     /// Moves to another place.
@@ -90,6 +112,7 @@ impl Reader {
                 None => self.listed(OffsetSpec::Latest).await?.unwrap_or(0),
             },
         };
+        self.topic_id = self.client.topic(&self.topic).await?.id;
         Ok(())
     }
 

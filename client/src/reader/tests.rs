@@ -66,6 +66,28 @@ async fn a_reader_follows_the_leader() {
 }
 
 #[tokio::test]
+async fn another_topic_of_the_same_name_is_not_read_unawares() {
+    let cluster = filled(2);
+    cluster.state().topic_id = uuid::Uuid::from_u128(1);
+    let mut reader = open(&cluster, Start::Offset(2)).await;
+    // a leader that moved makes the client ask for the topic again
+    let replace = |id, leader| {
+        let mut state = cluster.state();
+        (state.topic_id, state.leader) = (uuid::Uuid::from_u128(id), leader);
+    };
+    replace(2, 2);
+    for _ in 0..2 {
+        let error = reader.fetch(NOW).await.unwrap_err();
+        assert_eq!((error.kafka_error().unwrap().code, error.retryable(), reader.position()), (100, false, 2));
+    }
+    reader.seek(Start::Earliest).await.unwrap();
+    assert_eq!(values(&reader.fetch(NOW).await.unwrap()).len(), 4);
+    replace(3, 1);
+    cluster.state().log_start = 4;
+    assert_eq!(reader.fetch(NOW).await.unwrap_err().kafka_error().unwrap().code, 100);
+}
+
+#[tokio::test]
 async fn an_unknown_topic_or_partition_is_told_after_a_short_wait() {
     let cluster = filled(1);
     let client = Client::connect(cluster.config()).await.unwrap();

@@ -61,22 +61,31 @@ impl<'a> BrokerSources<'a> {
     }
 }
 
-/// Every setting of a topic with these own values.
-pub(super) fn topic_entries(
-    controller: &Controller,
-    own: &BTreeMap<String, String>,
-) -> impl Iterator<Item = ConfigEntry<'static>> {
-    let image = controller.image();
-    let sources = BrokerSources::of(controller, &image, controller.node_id());
-    TOPIC_KEYS.iter().map(|key| topic_entry(key, own, &sources)).collect::<Vec<_>>().into_iter()
+/// Settings of topics. What brokers say of them is looked up once, for all topics of an answer.
+pub(super) struct TopicEntries {
+    /// Beside the keys.
+    inherited: Vec<Vec<Synonym>>,
+}
+
+impl TopicEntries {
+    pub(super) fn new(controller: &Controller) -> Self {
+        let image = controller.image();
+        let sources = BrokerSources::of(controller, &image, controller.node_id());
+        let of_brokers = |key: &TopicKey| key.broker_key.map_or_else(Vec::new, |key| sources.synonyms(key));
+        Self { inherited: TOPIC_KEYS.iter().map(of_brokers).collect() }
+    }
+
+    /// Every setting of a topic with these own values.
+    pub(super) fn of(&self, own: &BTreeMap<String, String>) -> impl Iterator<Item = ConfigEntry<'static>> {
+        TOPIC_KEYS.iter().zip(&self.inherited).map(|(key, inherited)| topic_entry(key, own, inherited.clone()))
+    }
 }
 
 fn topic_entry(
     key: &'static TopicKey,
     own: &BTreeMap<String, String>,
-    sources: &BrokerSources<'_>,
+    mut synonyms: Vec<Synonym>,
 ) -> ConfigEntry<'static> {
-    let mut synonyms = key.broker_key.map_or_else(Vec::new, |key| sources.synonyms(key));
     if let Some(value) = own.get(key.name) {
         let own = Synonym { name: key.name.to_owned(), value: Some(value.clone()), source: ValueSource::Topic };
         synonyms.insert(0, own);

@@ -10,13 +10,13 @@ use kafka_protocol::messages::{
 use tidemark_client::wire::shape::{Kind, Shape, field};
 
 use super::{
-    config_entry::{ConfigEntry, topic_entries},
+    config_entry::{ConfigEntry, TopicEntries},
     context::RequestContext,
     error_code::{ErrorCode, NONE},
     reply::Handling,
     topic::text,
 };
-use crate::controller::{Controller, ControllerError, CreatedTopic, NewTopic};
+use crate::controller::{ControllerError, CreatedTopic, NewTopic};
 
 pub(super) static REQUEST: Shape = Shape {
     flexible_since: 5,
@@ -52,12 +52,13 @@ pub(super) fn handle(context: &RequestContext, request: CreateTopicsRequest) -> 
         let made = controller.create_topics(&topics, request.validate_only).await;
         // a name that stands twice is refused once
         let mut told = HashSet::new();
+        let entries = TopicEntries::new(&controller);
         let results = request
             .topics
             .into_iter()
             .zip(made)
             .filter(|(topic, _)| told.insert(topic.name.clone()))
-            .map(|(topic, made)| result(topic.name, made, &controller));
+            .map(|(topic, made)| result(topic.name, made, &entries));
         CreateTopicsResponse::default().with_topics(results.collect())
     })
 }
@@ -85,7 +86,7 @@ fn new_topic(topic: &CreatableTopic) -> NewTopic {
 fn result(
     name: TopicName,
     made: Result<CreatedTopic, ControllerError>,
-    controller: &Controller,
+    entries: &TopicEntries,
 ) -> CreatableTopicResult {
     let result = CreatableTopicResult::default().with_name(name);
     match made {
@@ -95,7 +96,7 @@ fn result(
             .with_error_message(None)
             .with_num_partitions(topic.partitions)
             .with_replication_factor(topic.replication_factor)
-            .with_configs(Some(topic_entries(controller, &topic.configs).map(config).collect())),
+            .with_configs(Some(entries.of(&topic.configs).map(config).collect())),
         Err(error) => result.with_error_code(error.error_code()).with_error_message(Some(text(&error.to_string()))),
     }
 }

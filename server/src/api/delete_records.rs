@@ -1,13 +1,13 @@
 //! DeleteRecords (Kafka `DeleteRecordsRequest`; KIP-107): moves log starts up, and answers when the moves would survive a
 //! crash. Not here: the files, which retention removes.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use kafka_protocol::{
     error::ResponseError,
     messages::{
         DeleteRecordsRequest, DeleteRecordsResponse, TopicName,
-        delete_records_request::DeleteRecordsPartition,
+        delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic},
         delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult},
     },
 };
@@ -50,13 +50,35 @@ pub(super) fn handle(context: &RequestContext, request: DeleteRecordsRequest) ->
     let deadline = Instant::now() + Duration::from_millis(wait_ms);
     let image = context.broker.controller.image();
     let mut topics = Vec::with_capacity(request.topics.len());
-    for topic in request.topics {
+    for topic in without_repeats(request.topics) {
         let moves =
             topic.partitions.iter().map(|asked| (asked.partition_index, start(context, &image, &topic.name, asked)));
         topics.push((topic.name.clone(), moves.collect()));
     }
     let version = context.version;
     Handling::Exclusive(Box::pin(async move { Reply::encode(&finish(topics, deadline).await, version) }))
+}
+
+/// As in Kafka's map: each topic and partition once, with what was said of it last.
+fn without_repeats(topics: Vec<DeleteRecordsTopic>) -> Vec<DeleteRecordsTopic> {
+    let mut places: HashMap<TopicName, usize> = HashMap::new();
+    let mut partition_places: HashMap<(usize, i32), usize> = HashMap::new();
+    let mut once: Vec<DeleteRecordsTopic> = Vec::with_capacity(topics.len());
+    for DeleteRecordsTopic { name, partitions, .. } in topics {
+        let place = *places.entry(name.clone()).or_insert_with(|| {
+            once.push(DeleteRecordsTopic::default().with_name(name));
+            once.len() - 1
+        });
+        for partition in partitions {
+            let kept = &mut once[place].partitions;
+            let at = *partition_places.entry((place, partition.partition_index)).or_insert(kept.len());
+            match kept.get_mut(at) {
+                Some(earlier) => *earlier = partition,
+                None => kept.push(partition),
+            }
+        }
+    }
+    once
 }
 
 type Moves = Vec<(i32, Result<DeletedRecords, ResponseError>)>;

@@ -46,9 +46,11 @@ pub(super) fn handle(context: &RequestContext, request: DeleteTopicsRequest) -> 
     Handling::decided(context.version, async move {
         // a topic that stands twice is refused once
         let mut told = HashSet::new();
-        let (asked, again): (Vec<_>, Vec<_>) =
-            asked.into_iter().partition(|topic| told.insert((topic.name.clone(), topic.topic_id)));
-        let parsed: Vec<Result<TopicRef, ControllerError>> = asked.iter().map(|topic| parse(topic, &again)).collect();
+        let (asked, again): (Vec<_>, Vec<_>) = asked.into_iter().partition(|topic| told.insert(identity(topic)));
+        let again: HashSet<Identity> = again.iter().map(identity).collect();
+        let doubled = |topic| again.contains(&identity(topic));
+        let parsed: Vec<Result<TopicRef, ControllerError>> =
+            asked.iter().map(|topic| parse(topic, doubled(topic))).collect();
         let allowed: Vec<TopicRef> = parsed.iter().flatten().cloned().collect();
         let mut deleted = controller.delete_topics(&allowed).await.into_iter();
         let results = asked.into_iter().zip(parsed).map(|(topic, parsed)| {
@@ -61,9 +63,15 @@ pub(super) fn handle(context: &RequestContext, request: DeleteTopicsRequest) -> 
     })
 }
 
-fn parse(topic: &DeleteTopicState, again: &[DeleteTopicState]) -> Result<TopicRef, ControllerError> {
+/// What makes two entries the same.
+type Identity = (Option<TopicName>, Uuid);
+
+fn identity(topic: &DeleteTopicState) -> Identity {
+    (topic.name.clone(), topic.topic_id)
+}
+
+fn parse(topic: &DeleteTopicState, doubled: bool) -> Result<TopicRef, ControllerError> {
     let refuse = |what: &str| Err(ControllerError::InvalidRequest(what.into()));
-    let doubled = again.contains(topic);
     match (&topic.name, topic.topic_id.is_nil()) {
         (Some(_), true) if doubled => refuse("Duplicate topic name."),
         (None, false) if doubled => refuse("Duplicate topic id."),

@@ -1,5 +1,7 @@
 //! DescribeConfigs: every setting of topics and brokers, with where its value comes from.
 
+use std::collections::HashSet;
+
 use kafka_protocol::{
     error::ResponseError,
     messages::{
@@ -12,7 +14,7 @@ use kafka_protocol::{
 use tidemark_client::wire::shape::{Kind, Shape, field};
 
 use super::{
-    config_entry::{ConfigEntry, broker_default_entries, broker_entries, topic_entries},
+    config_entry::{ConfigEntry, TopicEntries, broker_default_entries, broker_entries},
     context::RequestContext,
     error_code::{ErrorCode, NONE},
     reply::Handling,
@@ -40,11 +42,22 @@ pub(super) static REQUEST: Shape = Shape {
     ],
 };
 
+/// Resources that may stand in a request again. An answer about what there is stays as small as that is; one about the
+/// same over and over would be thousands of times its request.
+const REPEATS_MAX: usize = 100;
+
 pub(super) fn handle(context: &RequestContext, request: DescribeConfigsRequest) -> Handling {
     let image = context.broker.controller.image();
     let show = Show { synonyms: request.include_synonyms, docs: request.include_documentation };
+    let entries = TopicEntries::new(&context.broker.controller);
+    let mut seen = HashSet::new();
+    let mut repeats = 0;
     let results = request.resources.into_iter().map(|resource| {
-        let described = described(context, &image, &resource, show);
+        repeats += usize::from(!seen.insert((resource.resource_type, resource.resource_name.clone())));
+        let described = match repeats {
+            ..=REPEATS_MAX => described(context, &image, &resource, show, &entries),
+            _ => Err(repeated()),
+        };
         let result = DescribeConfigsResult::default()
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name);
@@ -58,6 +71,11 @@ pub(super) fn handle(context: &RequestContext, request: DescribeConfigsRequest) 
     Handling::ready(&DescribeConfigsResponse::default().with_results(results.collect()), context.version)
 }
 
+fn repeated() -> ResourceError {
+    let message = "The request names resources again and again.".to_owned();
+    ResourceError { code: ResponseError::InvalidRequest.code(), message }
+}
+
 #[derive(Clone, Copy)]
 struct Show {
     synonyms: bool,
@@ -69,6 +87,7 @@ fn described(
     image: &Image,
     asked: &DescribeConfigsResource,
     show: Show,
+    entries: &TopicEntries,
 ) -> Result<Vec<DescribeConfigsResourceResult>, ResourceError> {
     let controller = &context.broker.controller;
     // none named means all, in either way of naming none
@@ -80,7 +99,7 @@ fn described(
             check_topic_name(&name).map_err(|error| ControllerError::InvalidTopic(error.to_string()))?;
             let unknown = || ResourceError { code: ControllerError::UnknownTopic.error_code(), message: String::new() };
             let topic = image.topic(&name).ok_or_else(unknown)?;
-            Ok(topic_entries(controller, &topic.configs).filter(wanted).map(shown).collect())
+            Ok(entries.of(&topic.configs).filter(wanted).map(shown).collect())
         }
         Resource::Broker(None) => Ok(broker_default_entries(image).into_iter().filter(wanted).map(shown).collect()),
         Resource::Broker(Some(id)) if id == context.broker.node_id => {

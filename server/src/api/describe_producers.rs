@@ -1,6 +1,8 @@
 //! DescribeProducers (Kafka `DescribeProducersRequest`; KIP-664): the producers that a partition remembers. Not here:
 //! transactions as a whole.
 
+use std::collections::HashSet;
+
 use kafka_protocol::{
     error::ResponseError,
     messages::{
@@ -25,6 +27,7 @@ pub(super) static REQUEST: Shape = Shape {
 /// Answers at once.
 pub(super) fn handle(context: &RequestContext, request: DescribeProducersRequest) -> Handling {
     let image = context.broker.controller.image();
+    let mut told = HashSet::new();
     let topics = request.topics.into_iter().map(|topic| {
         let found = image.topic(&topic.name);
         let refusal =
@@ -36,6 +39,10 @@ pub(super) fn handle(context: &RequestContext, request: DescribeProducersRequest
                 return answer.with_error_code(error.code()).with_error_message(Some(text(message)));
             }
             match partition_of(&context.broker, found, index) {
+                // thousands of producers over and over would be an answer beyond all memory
+                Ok(_) if !told.insert((topic.name.clone(), index)) => {
+                    answer.with_error_code(ResponseError::InvalidRequest.code())
+                }
                 Ok(partition) => {
                     answer.with_active_producers(partition.producers().into_iter().map(producer_state).collect())
                 }

@@ -7,7 +7,11 @@
 mod envelope;
 mod read;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use kafka_protocol::{
     error::ResponseError,
@@ -80,6 +84,11 @@ static PARTITION: &[Field] = &[
 
 /// First version whose replica id lies in a tagged field.
 const REPLICA_STATE_SINCE: i16 = 15;
+/// No poll is longer: a peer that vanished without a word must not be waited for until its 24 days are over.
+const WAIT_MAX: Duration = Duration::from_secs(600);
+/// A request about more unknown partitions is answered at once: what is there is bounded, what is made up is not, and
+/// all of it would be held while it waits.
+const UNKNOWN_HELD_MAX: usize = 1000;
 
 /// Reads at once; waits only if there is too little and the request has time.
 pub(super) fn handle(context: &RequestContext, request: FetchRequest) -> Handling {
@@ -101,11 +110,11 @@ pub(super) fn handle(context: &RequestContext, request: FetchRequest) -> Handlin
     let limits = Limits::of(&request);
     let fetch = Fetch { context: context.clone(), open, sources, limits };
     let read = fetch.read();
-    let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0);
-    if wait_ms == 0 || fetch.is_enough(&read) {
+    let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(WAIT_MAX);
+    if wait.is_zero() || fetch.is_enough(&read) {
         return Handling::Ready(fetch.answer(&read));
     }
-    Handling::Exclusive(Box::pin(fetch.wait(read, now + Duration::from_millis(wait_ms))))
+    Handling::Exclusive(Box::pin(fetch.wait(read, now + wait)))
 }
 
 fn wanted(request: &FetchRequest, by_id: bool) -> Vec<Wanted> {
@@ -122,7 +131,29 @@ fn wanted(request: &FetchRequest, by_id: bool) -> Vec<Wanted> {
             last_fetched_epoch: partition.last_fetched_epoch,
         }));
     }
-    all
+    without_repeats(all)
+}
+
+/// As in Kafka's map: a partition that stands twice is read once, in its first place, by what was said of it last.
+fn without_repeats(all: Vec<Wanted>) -> Vec<Wanted> {
+    if all.len() < 2 || !has_repeats(&all) {
+        return all;
+    }
+    let mut places = HashMap::new();
+    let mut once: Vec<Wanted> = Vec::new();
+    for wanted in all {
+        let place = *places.entry((wanted.topic.clone(), wanted.partition)).or_insert(once.len());
+        match once.get_mut(place) {
+            Some(earlier) => *earlier = wanted,
+            None => once.push(wanted),
+        }
+    }
+    once
+}
+
+fn has_repeats(all: &[Wanted]) -> bool {
+    let mut seen = HashSet::with_capacity(all.len());
+    !all.iter().all(|wanted| seen.insert((&wanted.topic, wanted.partition)))
 }
 
 fn forgotten(request: &FetchRequest, by_id: bool) -> Vec<(TopicKey, i32)> {
@@ -168,8 +199,9 @@ impl Fetch {
 
     /// As Kafka's `ReplicaManager.fetchMessages`: what the metadata does not know does not end a wait for the rest.
     fn is_enough(&self, read: &Read) -> bool {
-        let nothing_to_wait_for = self.sources.iter().all(|source| matches!(source, Source::Unknown(_)));
-        read.ends_wait || nothing_to_wait_for || read.bytes >= self.limits.min_bytes
+        let unknown = self.sources.iter().filter(|source| matches!(source, Source::Unknown(_))).count();
+        let not_held = unknown == self.sources.len() || unknown > UNKNOWN_HELD_MAX;
+        read.ends_wait || not_held || read.bytes >= self.limits.min_bytes
     }
 
     async fn wait(self, mut read: Read, deadline: Instant) -> Result<Reply, String> {

@@ -33,7 +33,7 @@ const INITIAL_EPOCH: i32 = 0;
 const FINAL_EPOCH: i32 = -1;
 
 /// What names a topic in a fetch: its name, or its id from version 13 on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum TopicKey {
     /// Up to version 12.
     Name(Arc<str>),

@@ -66,10 +66,12 @@ pub(super) fn handle(context: &RequestContext, request: MetadataRequest) -> Hand
     }
     let controller = context.broker.controller.clone();
     Handling::decided(version, async move {
-        for (topic, made) in missing.iter().zip(controller.create_topics(&missing, false).await) {
-            if let Err(error) = made {
-                tracing::info!(topic = topic.name, %error, "topic not created automatically");
-            }
+        let made = controller.create_topics(&missing, false).await;
+        let mut refused = missing.iter().zip(made).filter_map(|(topic, made)| Some((topic, made.err()?)));
+        // one line, however many names a client makes up
+        if let Some((topic, error)) = refused.next() {
+            let others = refused.count();
+            tracing::info!(topic = topic.name, %error, others, "topic not created automatically");
         }
         answer
     })

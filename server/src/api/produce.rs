@@ -2,7 +2,7 @@
 //! ids): appends each partition's batch in the connection's own time, then waits for the commits. Records are slices of
 //! the request's frame from the socket to the segment. Not here: what a batch may say and the write (`partition`).
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use kafka_protocol::{
     error::ResponseError,
@@ -67,7 +67,8 @@ const DISK_WAIT_MIN_MS: u64 = 1000;
 const ADMIN_CLIENT_ID: &str = "__admin_client";
 
 /// Appends at once; answers when what has to be committed is.
-pub(super) fn handle(context: &RequestContext, request: ProduceRequest) -> Handling {
+pub(super) fn handle(context: &RequestContext, mut request: ProduceRequest) -> Handling {
+    drop_repeats(&mut request.topic_data);
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0).max(DISK_WAIT_MIN_MS));
     let deadline = Instant::now() + timeout;
     let image = context.broker.controller.image();
@@ -91,6 +92,21 @@ pub(super) fn handle(context: &RequestContext, request: ProduceRequest) -> Handl
         return Handling::ready(&response, version);
     }
     Handling::Pipelined(Box::pin(answered(response, waits, deadline, version)))
+}
+
+/// As in Kafka's map: of a partition that stands twice only the last entry counts.
+fn drop_repeats(topics: &mut Vec<TopicProduceData>) {
+    if topics.iter().map(|topic| topic.partition_data.len()).sum::<usize>() < 2 {
+        return;
+    }
+    let mut seen = HashSet::new();
+    for topic in topics.iter_mut().rev() {
+        let TopicProduceData { name, topic_id, partition_data, .. } = topic;
+        partition_data.reverse();
+        partition_data.retain(|data| seen.insert((name.clone(), *topic_id, data.index)));
+        partition_data.reverse();
+    }
+    topics.retain(|topic| !topic.partition_data.is_empty());
 }
 
 /// How to append, or why nothing may be.

@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{budget::Charge, close::Close};
-use crate::api::{Reply, ReplyHeader, Waiting};
+use crate::api::{Part, Reply, ReplyHeader, Waiting};
 
 /// An answer, or the wait for one.
 pub(super) struct Answer {
@@ -28,27 +28,43 @@ pub(super) enum State {
     Waiting { waiting: Waiting, exclusive: bool },
 }
 
+impl State {
+    fn held_bytes(&self) -> usize {
+        let Self::Ready(reply) = self else { return 0 };
+        reply.parts.iter().map(|part| if let Part::Bytes(bytes) = part { bytes.len() } else { 0 }).sum()
+    }
+}
+
+/// Memory of answers that wait for their turn; beyond it the connection reads no more.
+const HELD_BYTES_MAX: usize = 1 << 20;
+
 /// The queue.
 #[derive(Default)]
-pub(super) struct Answers(VecDeque<Answer>);
+pub(super) struct Answers {
+    /// With the memory of those that came ready.
+    queue: VecDeque<(usize, Answer)>,
+    held_bytes: usize,
+}
 
 impl Answers {
     pub(super) fn push(&mut self, answer: Answer) {
-        self.0.push_back(answer);
+        let held_bytes = answer.state.held_bytes();
+        self.held_bytes += held_bytes;
+        self.queue.push_back((held_bytes, answer));
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.queue.is_empty()
     }
 
     /// Whether the connection may read another request.
     pub(super) fn may_read(&self, pipelined_max: usize) -> bool {
-        self.0.len() < pipelined_max && !self.is_exclusive()
+        self.queue.len() < pipelined_max && self.held_bytes < HELD_BYTES_MAX && !self.is_exclusive()
     }
 
     /// Whether a request waits that nothing is read past.
     pub(super) fn is_exclusive(&self) -> bool {
-        matches!(self.0.back(), Some(Answer { state: State::Waiting { exclusive: true, .. }, .. }))
+        matches!(self.queue.back(), Some((_, Answer { state: State::Waiting { exclusive: true, .. }, .. })))
     }
 
     /// Waits until the first answer is there.
@@ -57,7 +73,7 @@ impl Answers {
     }
 
     fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Close>> {
-        let Some(answer) = self.0.front_mut() else { return Poll::Pending };
+        let Some((_, answer)) = self.queue.front_mut() else { return Poll::Pending };
         let State::Waiting { waiting, .. } = &mut answer.state else { return Poll::Ready(Ok(())) };
         match waiting.as_mut().poll(context) {
             Poll::Ready(Ok(reply)) => {
@@ -75,13 +91,19 @@ impl Answers {
         match ready {
             Poll::Pending => Ok(None),
             Poll::Ready(Err(close)) => Err(close),
-            Poll::Ready(Ok(())) => Ok(self.0.pop_front().and_then(|mut answer| match &mut answer.state {
-                State::Ready(reply) => {
-                    let reply = std::mem::take(reply);
-                    Some((answer, reply))
-                }
-                State::Waiting { .. } => None,
-            })),
+            Poll::Ready(Ok(())) => Ok(self.pop()),
+        }
+    }
+
+    fn pop(&mut self) -> Option<(Answer, Reply)> {
+        let (held_bytes, mut answer) = self.queue.pop_front()?;
+        self.held_bytes -= held_bytes;
+        match &mut answer.state {
+            State::Ready(reply) => {
+                let reply = std::mem::take(reply);
+                Some((answer, reply))
+            }
+            State::Waiting { .. } => None,
         }
     }
 }

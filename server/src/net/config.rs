@@ -19,7 +19,7 @@ pub struct NetConfig {
     pub idle_max: Duration,
     /// How long a frame that has begun may take.
     pub frame_max: Duration,
-    /// How long a peer may take none of an answer's next megabyte.
+    /// How long a peer may take for an answer's next 128 KiB.
     pub write_max: Duration,
     /// How long answers on their way are waited for at shutdown.
     pub drain_max: Duration,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
@@ -54,7 +54,7 @@ impl Connection {
     /// Serves it until it closes; says why.
     pub(super) async fn run(mut self) -> Close {
         loop {
-            if let Err(close) = self.write_ready().await {
+            if let Err(close) = self.write_unless_late().await {
                 return close;
             }
             if self.answers.is_empty()
@@ -123,6 +123,21 @@ impl Connection {
         };
         self.answers.push(Answer { header, api, since, state, charge });
         Ok(())
+    }
+
+    /// A peer that takes its answers slowly, or not at all, must not hold up a shutdown.
+    async fn write_unless_late(&mut self) -> Result<(), Close> {
+        let (mut shutdown, drain_max) = (self.shutdown.clone(), self.net.config.drain_max);
+        let late = async {
+            // an error means that the sender is gone, which says the same
+            let _ = shutdown.wait_for(|shutdown| *shutdown).await;
+            sleep(drain_max).await;
+        };
+        tokio::select! {
+            biased;
+            written = self.write_ready() => written,
+            () = late => Err(Close::Shutdown),
+        }
     }
 
     /// Writes every answer that is there and whose turn it is.

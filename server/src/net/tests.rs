@@ -3,7 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use kafka_protocol::messages::{ApiVersionsRequest, DeleteTopicsRequest, MetadataRequest, TopicName};
+use kafka_protocol::messages::{
+    ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest, FetchRequest, MetadataRequest, ProduceRequest,
+    TopicName,
+    create_topics_request::CreatableTopic,
+    fetch_request::{FetchPartition, FetchTopic},
+    produce_request::{PartitionProduceData, TopicProduceData},
+};
+use tidemark_record::BatchBuilder;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
     net::TcpStream,
@@ -12,10 +19,13 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::*;
+use super::{
+    answers::{Answer, Answers, State},
+    *,
+};
 use crate::{
     api::{
-        ApiConfig, Dispatcher,
+        ApiConfig, Dispatcher, Part, Reply, ReplyHeader,
         tests::{broker, frame},
     },
     metrics::Registry,
@@ -282,6 +292,65 @@ async fn shutdown_ends_listeners_and_connections() {
     assert_eq!(room.net.metrics.connections.get(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_read_holds_up_no_shutdown() {
+    let room = Room::new(NetConfig { write_max: Duration::from_secs(3600), ..NetConfig::default() }).await;
+    let stream = room.connect().await;
+    let (reading, mut writing) = tokio::io::split(stream);
+    let full = async {
+        for id in 0.. {
+            writing.write_all(&long_request(id, 100 << 10)).await.unwrap();
+        }
+    };
+    assert!(timeout(Duration::from_secs(1), full).await.is_err(), "the broker takes no more");
+    let begin = Instant::now();
+    room.shutdown.send(true).unwrap();
+    timeout(Duration::from_secs(60), room.serving).await.unwrap().unwrap();
+    assert_eq!(begin.elapsed(), NetConfig::default().drain_max);
+    drop(reading);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_line_gets_a_long_answer() {
+    let room = Room::new(NetConfig::default()).await;
+    let mut stream = room.connect().await;
+    stream.write_all(&long_request(1, 1 << 20)).await.unwrap();
+    let mut left = stream.read_u32().await.unwrap() as usize;
+    assert!(left > 1 << 20);
+    let mut piece = vec![0; 6 * 1024];
+    while left > 0 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let bytes = left.min(piece.len());
+        stream.read_exact(&mut piece[..bytes]).await.unwrap();
+        left -= bytes;
+    }
+}
+
+#[tokio::test]
+async fn ready_answers_behind_one_that_waits_are_held_up_to_a_bound() {
+    let mut answers = Answers::default();
+    let push = |answers: &mut Answers, state| {
+        let header = ReplyHeader { correlation_id: 0, tagged: false };
+        answers.push(Answer { header, api: 0, since: Instant::now(), state, charge: None });
+    };
+    let (ready, waits) = tokio::sync::oneshot::channel::<()>();
+    let waiting = Box::pin(async move { waits.await.map(|()| Reply::default()).map_err(|gone| gone.to_string()) });
+    push(&mut answers, State::Waiting { waiting, exclusive: false });
+    let mut held = 0;
+    while answers.may_read(128) {
+        let bytes = vec![0; 300 << 10].into();
+        push(&mut answers, State::Ready(Reply { parts: vec![Part::Bytes(bytes)] }));
+        held += 1;
+    }
+    assert_eq!(held, 4);
+    ready.send(()).unwrap();
+    let mut left = 0;
+    while let Some(_answer) = answers.pop_ready().await.unwrap() {
+        left += 1;
+    }
+    assert!(left == 5 && answers.is_empty() && answers.may_read(128));
+}
+
 #[tokio::test]
 async fn requests_are_counted_by_api() {
     let room = Room::new(NetConfig::default()).await;
@@ -293,4 +362,91 @@ async fn requests_are_counted_by_api() {
     assert!(text.contains("tidemark_requests_total{api=\"ApiVersions\"} 2\n"), "{text}");
     assert!(text.contains("tidemark_request_seconds_count{api=\"ApiVersions\"} 2\n"), "{text}");
     assert!(text.contains("tidemark_connections 1\n"), "{text}");
+}
+
+fn topic_t() -> TopicName {
+    TopicName("t".into())
+}
+
+fn create_t() -> Vec<u8> {
+    let topic = CreatableTopic::default().with_name(topic_t()).with_num_partitions(1).with_replication_factor(1);
+    framed(&frame(2, 0, &CreateTopicsRequest::default().with_topics(vec![topic])))
+}
+
+fn produce_to_t(correlation_id: i32, acks: i16, value_bytes: usize) -> Vec<u8> {
+    let mut batch = BatchBuilder::new();
+    batch.append_plain(1_000_000, None, Some(&vec![7; value_bytes]));
+    let data = PartitionProduceData::default().with_records(Some(batch.build().unwrap()));
+    let topic = TopicProduceData::default().with_name(topic_t()).with_partition_data(vec![data]);
+    let request = ProduceRequest::default().with_acks(acks).with_timeout_ms(30_000).with_topic_data(vec![topic]);
+    framed(&frame(7, correlation_id, &request))
+}
+
+fn fetch_from_t(correlation_id: i32, offset: i64, max_wait_ms: i32) -> Vec<u8> {
+    let partition = FetchPartition::default().with_fetch_offset(offset).with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default().with_topic(topic_t()).with_partitions(vec![partition]);
+    let request = FetchRequest::default()
+        .with_replica_id((-1).into())
+        .with_max_wait_ms(max_wait_ms)
+        .with_min_bytes(1)
+        .with_max_bytes(1 << 20)
+        .with_topics(vec![topic]);
+    framed(&frame(4, correlation_id, &request))
+}
+
+#[tokio::test]
+async fn produces_that_wait_for_their_commit_keep_their_place() {
+    let room = Room::new(NetConfig { pipelined_max: 5, ..NetConfig::default() }).await;
+    let mut stream = room.connect_tcp().await;
+    stream.write_all(&create_t()).await.unwrap();
+    assert_eq!(next_answer(&mut stream).await, 0);
+    let mut requests = Vec::new();
+    for id in 1..=90 {
+        requests.extend(match id % 9 {
+            3 => api_versions(id),
+            6 => fetch_from_t(id, 0, 100),
+            8 => produce_to_t(id, 1, 30_000),
+            _ => produce_to_t(id, -1, 10 << (id % 9)),
+        });
+    }
+    // nothing answers acks=0
+    requests.extend(produce_to_t(91, 0, 10));
+    requests.extend(api_versions(92));
+    let (mut reading, mut writing) = tokio::io::split(stream);
+    let write = async { writing.write_all(&requests).await.unwrap() };
+    let read = async {
+        for id in (1..=90).chain([92]) {
+            assert_eq!(next_answer(&mut reading).await, id);
+        }
+    };
+    tokio::join!(write, read);
+}
+
+#[tokio::test]
+async fn a_long_poll_ends_with_its_peer() {
+    let room = Room::new(NetConfig::default()).await;
+    let mut stream = room.connect().await;
+    stream.write_all(&create_t()).await.unwrap();
+    assert_eq!(next_answer(&mut stream).await, 0);
+    stream.write_all(&fetch_from_t(1, 0, i32::MAX)).await.unwrap();
+    let asked = || room.registry.render().contains("tidemark_requests_total{api=\"Fetch\"} 1\n");
+    while !asked() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!room.closed("peer"));
+    drop(stream);
+    let closed = async {
+        while !room.closed("peer") {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), closed).await.unwrap();
+}
+
+#[tokio::test]
+async fn acks_0_that_fails_closes_the_connection() {
+    let room = Room::new(NetConfig::default()).await;
+    let mut stream = room.connect().await;
+    stream.write_all(&produce_to_t(1, 0, 10)).await.unwrap();
+    assert!(is_closed(&mut stream).await && room.closed("handler"));
 }

@@ -15,8 +15,12 @@ use crate::{
     os::{disk::SharedFile, network::Stream},
 };
 
-/// Bytes of one write: a peer has the write timeout for each, however long the whole answer is.
-const WRITE_BYTES: usize = 1 << 20;
+/// Bytes of one write: a peer has the write timeout for each, however long the whole answer is. At the default of 30 s
+/// a line of 5 KB/s is fast enough.
+const WRITE_BYTES: usize = 128 * 1024;
+/// Of a file range, as much is kept together with what stands before it. A long range would suffer: it leaves in slices
+/// that are nearly a packet each, and what is kept back of one slice makes the next odd (0.40 against 0.30 CPU s/GB).
+const HELD_BYTES: usize = 64 * 1024;
 /// Pieces of one vectored write.
 const PIECES_MAX: usize = 64;
 
@@ -48,7 +52,14 @@ impl Writer {
                     self.holding = true;
                 }
                 self.write(stream, patience).await?;
-                send(stream, &file, position, len, patience).await
+                let first = len.min(HELD_BYTES);
+                send(stream, &file, position, first, patience).await?;
+                if first == len {
+                    return Ok(());
+                }
+                self.holding = false;
+                stream.hold(false).map_err(Close::Io)?;
+                send(stream, &file, position + first as u64, len - first, patience).await
             }
         }
     }

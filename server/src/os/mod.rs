@@ -7,6 +7,7 @@ pub mod clock;
 pub mod descriptors;
 pub mod disk;
 pub mod mapped;
+pub mod memory;
 pub mod network;
 pub mod random;
 pub mod thread;

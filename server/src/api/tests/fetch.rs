@@ -96,14 +96,19 @@ async fn limits_hold_except_for_the_first_batch() {
         let request = request(vec![from("t", vec![small(of_partition)])]).with_max_bytes(of_request);
         assert_eq!(len(only(&client.ask(11, request).await)), bytes, "{of_partition} {of_request}");
     }
+    for topic in ["u", "v"] {
+        create(&client, topic, &[]).await;
+        produce(&client, topic, batch(1)).await;
+    }
     // once there is something, others get what is left
-    let twice = vec![from("t", vec![partition(1, 0), small(1), partition(0, 2)])];
-    let answer = client.ask(11, request(twice.clone()).with_max_bytes(0)).await;
+    let several = vec![from("t", vec![partition(1, 0), small(1)]), from("u", vec![partition(0, 0)])];
+    let answer = client.ask(11, request(several.clone()).with_max_bytes(0)).await;
     assert_eq!(partitions(&answer).iter().map(|data| len(data)).collect::<Vec<_>>(), [0, one, 0]);
-    let answer = client.ask(11, request(twice).with_max_bytes(2 * one as i32)).await;
+    let answer = client.ask(11, request(several).with_max_bytes(2 * one as i32)).await;
     assert_eq!(partitions(&answer).iter().map(|data| len(data)).collect::<Vec<_>>(), [0, one, one]);
     // the first may be too large, another's is not cut to a useless piece
-    let cut = vec![from("t", vec![small(1), small(one as i32 - 1), small(one as i32)])];
+    let cut =
+        vec![from("t", vec![small(1)]), from("u", vec![small(one as i32 - 1)]), from("v", vec![small(one as i32)])];
     let answer = client.ask(11, request(cut)).await;
     assert_eq!(partitions(&answer).iter().map(|data| len(data)).collect::<Vec<_>>(), [one, 0, one]);
     // as Kafka answers a negative limit
@@ -111,6 +116,21 @@ async fn limits_hold_except_for_the_first_batch() {
         let request = request(vec![from("t", vec![small(of_partition)])]).with_max_bytes(of_request);
         assert_eq!(only(&client.ask(11, request).await).error_code, UnknownServerError.code());
     }
+}
+
+#[tokio::test]
+async fn a_partition_that_stands_twice_is_read_once_as_it_was_asked_for_last() {
+    let client = Client::new(ApiConfig::default()).await;
+    let id = create(&client, "t", &[]).await;
+    produce(&client, "t", batch(1)).await;
+    produce(&client, "t", batch(2)).await;
+    let asked = vec![partition(0, 0), partition(1, 0), partition(0, 1)];
+    let by_name = client.ask(11, request(vec![from("t", asked.clone()), from("t", vec![partition(1, 9)])])).await;
+    let seen: Vec<_> = partitions(&by_name).iter().map(|data| (data.partition_index, data.error_code)).collect();
+    assert_eq!(seen, [(0, 0), (1, OffsetOutOfRange.code())]);
+    assert_eq!(partitions(&by_name)[0].records.as_ref().unwrap()[..8], 1_i64.to_be_bytes());
+    let by_id = client.ask(13, request(vec![by_id(id, asked)])).await;
+    assert_eq!(partitions(&by_id).len(), 2);
 }
 
 #[tokio::test]
@@ -264,9 +284,24 @@ async fn what_cannot_get_better_does_not_wait() {
     at_once(4, patient(vec![from("t", vec![partition(1, 0)])]).with_max_bytes(0));
     at_once(4, patient(vec![from("t", vec![partition(1, 0)])]).with_max_wait_ms(-1));
     at_once(4, patient(vec![from("t", vec![partition(0, 0)])]).with_max_bytes(1));
-    // the metadata's errors do not end a wait for the rest
-    let mixed = patient(vec![from("none", vec![partition(0, 0)]), from("t", vec![partition(1, 0)])]);
-    drop(waiting(&client, 4, mixed));
+    // the metadata's errors do not end a wait for the rest, unless there are so many that a wait holds much memory
+    let mixed = |unknown| {
+        let unknown = (0..unknown).map(|index| partition(index, 0)).collect();
+        patient(vec![from("none", unknown), from("t", vec![partition(1, 0)])])
+    };
+    drop(waiting(&client, 4, mixed(1)));
+    drop(waiting(&client, 4, mixed(1000)));
+    at_once(4, mixed(1001));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_poll_takes_days() {
+    let client = Client::new(ApiConfig::default()).await;
+    create(&client, "t", &[]).await;
+    let begin = Instant::now();
+    let patient = request(vec![from("t", vec![partition(0, 0)])]).with_max_wait_ms(i32::MAX);
+    waiting(&client, 4, patient).await.unwrap();
+    assert_eq!(begin.elapsed().as_secs(), 600);
 }
 
 #[tokio::test]

@@ -1,4 +1,13 @@
-//! Frames that must not be handled: each gets its own reason, and none a panic.
+//! Frames that must not be handled: each gets its own reason, and none a panic. And frames that are sound, and made to
+//! cost as much as they can.
+
+use std::time::Duration;
+
+use kafka_protocol::{
+    error::ResponseError::*,
+    messages::{describe_configs_request::DescribeConfigsResource, *},
+};
+use tokio::time::Instant;
 
 use super::*;
 
@@ -45,4 +54,34 @@ async fn api_versions_beyond_ours_is_answered_in_version_0_without_reading_the_b
         let expected: &[u8] = &[0, 0, 0, 16, 0, 0, 0, 7, 0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 4];
         assert_eq!(answer, expected, "version {version}");
     }
+}
+
+/// Far more than each takes where its work grows with its size, and far less than where it grows with the square.
+const NOT_LONG: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_hundred_thousand_names_that_stand_twice_take_no_minutes() {
+    let client = Client::new(ApiConfig::default()).await;
+    let begin = Instant::now();
+    let names: Vec<_> = (0..100_000).map(|place| TopicName(format!("{place}").into())).collect();
+    let request = DeleteTopicsRequest::default().with_topic_names([names.clone(), names].concat());
+    let answer = client.ask(5, request).await;
+    assert_eq!(answer.responses.len(), 100_000);
+    assert!(answer.responses.iter().all(|topic| topic.error_code == InvalidRequest.code()));
+    assert!(begin.elapsed() < NOT_LONG, "{:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn settings_are_not_told_over_and_over() {
+    let client = Client::new(ApiConfig::default()).await;
+    let broker = DescribeConfigsResource::default().with_resource_type(4).with_resource_name("1".into());
+    let one = client.ask(4, DescribeConfigsRequest::default().with_resources(vec![broker.clone()])).await;
+    let entries = one.results[0].configs.len();
+    let request = DescribeConfigsRequest::default().with_include_synonyms(true).with_resources(vec![broker; 200_000]);
+    let begin = Instant::now();
+    let answer = client.ask(4, request).await;
+    let told = answer.results.iter().filter(|result| result.error_code == 0);
+    assert!(told.clone().all(|result| result.configs.len() == entries));
+    assert_eq!((answer.results.len(), told.count()), (200_000, 101));
+    assert!(begin.elapsed() < NOT_LONG, "{:?}", begin.elapsed());
 }

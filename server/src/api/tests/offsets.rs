@@ -163,6 +163,24 @@ async fn deleted_records_are_gone_and_stay_within_bounds() {
 }
 
 #[tokio::test]
+async fn a_partition_that_stands_twice_is_deleted_from_once_as_was_asked_for_last() {
+    let client = Client::new(ApiConfig::default()).await;
+    create(&client, "t", &[]).await;
+    produce(&client, "t", batch(5)).await;
+    let asked = |partitions: &[(i32, i64)]| {
+        let partition = |&(index, offset): &(i32, i64)| {
+            DeleteRecordsPartition::default().with_partition_index(index).with_offset(offset)
+        };
+        DeleteRecordsTopic::default().with_name(name("t")).with_partitions(partitions.iter().map(partition).collect())
+    };
+    let topics = vec![asked(&[(0, 4), (1, 0)]), asked(&[(0, 1), (0, 2)])];
+    let answer = client.ask(2, DeleteRecordsRequest::default().with_timeout_ms(9000).with_topics(topics)).await;
+    let seen: Vec<_> = answer.topics.iter().flat_map(|topic| &topic.partitions).collect();
+    let seen: Vec<_> = seen.iter().map(|told| (told.partition_index, told.low_watermark)).collect();
+    assert_eq!((answer.topics.len(), seen), (1, vec![(0, 2), (1, 0)]));
+}
+
+#[tokio::test]
 async fn the_data_directory_tells_what_each_partition_takes() {
     let client = Client::new(ApiConfig::default()).await;
     create(&client, "t", &[]).await;
@@ -216,4 +234,11 @@ async fn producers_are_described_by_partition() {
     assert_eq!(ask("t", 5).await.error_code, UnknownTopicOrPartition.code());
     assert_eq!(ask("none", 0).await.error_code, UnknownTopicOrPartition.code());
     assert_eq!(ask("..", 0).await.error_code, InvalidTopicException.code());
+    let twice = TopicRequest::default().with_name(name("t")).with_partition_indexes(vec![0, 0]);
+    let request = DescribeProducersRequest::default().with_topics(vec![twice.clone(), twice]);
+    let answer = client.ask(0, request).await;
+    let told = answer.topics.iter().flat_map(|topic| &topic.partitions);
+    let told: Vec<_> = told.map(|told| (told.error_code, told.active_producers.len())).collect();
+    let again = (InvalidRequest.code(), 0);
+    assert_eq!(told, [(0, 1), again, again, again]);
 }
