@@ -17,6 +17,14 @@ test suite="architecture" name="":
 differential story="":
     STORY={{story}} cargo test --features differential --test differential -- --nocapture
 
+# Kafka's dump tool and ours over the same segments
+dump-log:
+    cargo test --features differential --test dump_log
+
+# Producers that go on while the broker is killed and stopped
+crash seed="1" endings="60":
+    CRASH_SEED={{seed}} CRASH_ENDINGS={{endings}} cargo test --test cluster -- crash::acknowledged --nocapture
+
 # Foreign clients against a running broker
 compat bootstrap="127.0.0.1:9092" *clients="":
     bash tests/compat/run {{bootstrap}} {{clients}}

@@ -7,9 +7,9 @@ use std::time::Duration;
 pub struct BridgeConfig {
     /// The most bytes of a body, as sent and as inflated. Default 1 MiB.
     pub body_bytes_max: usize,
-    /// Bytes that bodies above 32 KiB may take together while they arrive; beyond that they are refused. Default 24 MiB.
+    /// Bytes that bodies above 32 KiB may take together while they arrive; beyond that they are refused. Default 16 MiB.
     pub bodies_bytes_max: usize,
-    /// Bytes that answers above 64 KiB may take together until they are sent; more wait, then are refused. Default 24 MiB.
+    /// Bytes that answers above 64 KiB may take together until they are sent; more wait, then are refused. Default 16 MiB.
     pub answers_bytes_max: usize,
     /// The most bytes of a request line and its headers. Default 16 KiB.
     pub head_bytes_max: usize,
@@ -43,8 +43,8 @@ impl Default for BridgeConfig {
     fn default() -> Self {
         Self {
             body_bytes_max: 1024 * 1024,
-            bodies_bytes_max: 24 * 1024 * 1024,
-            answers_bytes_max: 24 * 1024 * 1024,
+            bodies_bytes_max: 16 * 1024 * 1024,
+            answers_bytes_max: 16 * 1024 * 1024,
             head_bytes_max: 16 * 1024,
             target_bytes_max: 4 * 1024,
             headers_max: 100,

@@ -2,67 +2,84 @@
 
 use std::time::Duration;
 
-use rdkafka::{Offset, producer::Producer, util::Timeout};
 use tidemark_record::BatchBuilder;
 
 use crate::{
     broker,
-    librdkafka::{Delivered, Record, producer, read, send},
+    client::{Record, clients},
     requests::{self, EARLIEST, LATEST},
 };
 
+/// Far below what either client queues.
+const IN_FLIGHT_MAX: usize = 10_000;
+
 fn numbered(number: usize) -> Record {
-    Record {
-        key: None,
-        value: Some(number.to_string().into_bytes()),
-        headers: vec![],
-        timestamp_ms: 1_700_000_000_000 + number as i64,
+    Record::of(&number.to_string(), 1_700_000_000_000 + number as i64)
+}
+
+/// What `.ci/long` sets, to go through more endings than a plain run has time for.
+fn number_from(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |text| text.parse().expect("a number"))
+}
+
+/// The first of some numbers that the seed decides (splitmix64); the state moves on.
+fn draw(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed ^ (mixed >> 31)
+}
+
+/// librdkafka is the first of the clients, our own the second. The seed decides when the broker ends, and how.
+fn ended_while_writing(client: usize) {
+    let (seed, endings) = (number_from("CRASH_SEED", 1), number_from("CRASH_ENDINGS", 4));
+    println!("CRASH_SEED={seed} CRASH_ENDINGS={endings}");
+    let mut random = seed;
+    let mut broker = broker().start();
+    let client = &clients(broker.kafka())[client];
+    requests::create(&mut broker.connect(), "kills", 1, &[("segment.bytes", "1048576")]);
+    let mut stream = client.stream("kills");
+    let mut sent = 0;
+    for ending in 0..endings {
+        let enough = stream.settled() + 1 + (draw(&mut random) % 400) as usize;
+        let at_once = 1 + draw(&mut random) % 100;
+        // in the middle of the stream: some acknowledged, more on their way
+        harness::eventually("some are acknowledged", Duration::from_secs(60), || {
+            // a stalled broker must not fill the producer's queue
+            if sent < stream.settled() + IN_FLIGHT_MAX {
+                for _ in 0..at_once {
+                    stream.send(sent, &numbered(sent));
+                    sent += 1;
+                }
+            }
+            (stream.settled() > enough).then_some(())
+        });
+        if ending % 4 == 3 {
+            broker.terminate();
+        }
+        broker = broker.restart_in_place();
     }
+    let outcomes = stream.finish();
+    assert_eq!(outcomes.len(), sent);
+    let found = client.read("kills", 0, sent);
+    for (number, outcome) in outcomes {
+        let offset = outcome.unwrap_or_else(|error| panic!("record {number}: {error}"));
+        assert!(offset.is_none_or(|offset| offset == number as i64), "record {number} was acknowledged at {offset:?}");
+        assert_eq!(found[number].1.value, numbered(number).value, "at offset {number}");
+        assert_eq!(found[number].0, number as i64);
+    }
+    assert_eq!(requests::lookup(&mut broker.connect(), "kills", LATEST).0, sent as i64, "something is there twice");
 }
 
 /// An idempotent producer goes on through kills on the same port; nothing it was told is stored may be missing, nothing
 /// may be there twice, and nothing out of order.
 #[test]
 fn acknowledged_records_survive_kills_in_order_and_once() {
-    let mut broker = broker().start();
-    let bootstrap = broker.kafka();
-    requests::create(&mut broker.connect(), "kills", 1, &[]);
-    let delivered = Delivered::default();
-    let settings = [
-        ("enable.idempotence", "true"),
-        ("acks", "all"),
-        ("batch.num.messages", "20"),
-        ("reconnect.backoff.max.ms", "100"),
-    ];
-    let producer = producer(bootstrap, &settings, delivered.clone());
-    let acknowledged = || delivered.0.lock().unwrap().len();
-    let mut sent = 0;
-    for _ in 0..4 {
-        let before = acknowledged();
-        // in the middle of the stream: some acknowledged, more on their way
-        harness::eventually("some are acknowledged", Duration::from_secs(60), || {
-            for _ in 0..50 {
-                send(&producer, "kills", sent, &numbered(sent));
-                sent += 1;
-            }
-            producer.poll(Timeout::After(Duration::from_millis(1)));
-            (acknowledged() > before + 200).then_some(())
-        });
-        broker = broker.restart_in_place();
-    }
-    producer.flush(Timeout::After(Duration::from_secs(90))).expect("all delivered in the end");
-    let mut outcomes = delivered.0.lock().unwrap().clone();
-    outcomes.sort_by_key(|(number, _)| *number);
-    assert_eq!(outcomes.len(), sent);
-    let found = read(broker.kafka(), "kills", Offset::Beginning, sent);
-    for (number, outcome) in outcomes {
-        let offset = outcome.unwrap_or_else(|error| panic!("record {number}: {error}"));
-        // librdkafka gives -1 for a repeat whose original offset it was not told
-        assert!(offset == number as i64 || offset == -1, "record {number} was acknowledged at {offset}");
-        assert_eq!(found[number].1.value, numbered(number).value, "at offset {number}");
-        assert_eq!(found[number].0, number as i64);
-    }
-    assert_eq!(requests::lookup(&mut broker.connect(), "kills", LATEST).0, sent as i64, "something is there twice");
+    ended_while_writing(0);
+}
+
+#[test]
+fn acknowledged_records_of_our_own_client_survive_kills_in_order_and_once() {
+    ended_while_writing(1);
 }
 
 /// The same without retries, by hand: after the kill, exactly the acknowledged ones, or with whole batches behind them.

@@ -1,4 +1,4 @@
-//! Stories of one broker, told through librdkafka and raw requests to the real binary: one file for each.
+//! Stories of one broker, told to the real binary by librdkafka, by our own client and by raw requests: one file for each.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -7,8 +7,10 @@
     reason = "a test stands outside the seams"
 )]
 
+mod client;
 mod crash;
 mod librdkafka;
+mod own;
 mod produce_fetch;
 mod requests;
 mod retention;

@@ -1,12 +1,11 @@
 //! What is written is read: every codec, keys, headers, timestamps, tombstones; from an offset and from a time.
 
 use harness::connection::Connection;
-use rdkafka::Offset;
 use tidemark_record::{BatchBuilder, Compression};
 
 use crate::{
     broker,
-    librdkafka::{Record, offset_at, read, send_all},
+    client::{Record, clients},
     requests,
 };
 
@@ -31,38 +30,47 @@ fn records(count: usize) -> Vec<Record> {
 #[test]
 fn every_codec_comes_back_byte_for_byte() {
     let broker = broker().start();
+    let clients = clients(broker.kafka());
     for codec in Compression::ALL {
-        let topic = format!("codec-{}", codec.name());
-        requests::create(&mut broker.connect(), &topic, 1, &[]);
-        let sent = records(500);
-        let offsets = send_all(broker.kafka(), &topic, &[("compression.type", codec.name())], &sent);
-        assert_eq!(offsets, (0..500).collect::<Vec<_>>(), "{topic}");
-        let found = read(broker.kafka(), &topic, Offset::Beginning, 500);
-        assert!(found.iter().map(|(offset, _)| *offset).eq(0..500), "{topic}");
-        assert!(found.iter().map(|(_, record)| record).eq(&sent), "{topic}");
+        for writer in &clients {
+            let topic = format!("codec-{}-{}", codec.name(), writer.name());
+            requests::create(&mut broker.connect(), &topic, 1, &[]);
+            let sent = records(500);
+            let offsets = writer.write(&topic, codec, 500, &sent);
+            assert_eq!(offsets, (0..500).collect::<Vec<_>>(), "{topic}");
+            for reader in &clients {
+                let found = reader.read(&topic, 0, 500);
+                let context = format!("{topic}, read by {}", reader.name());
+                assert!(found.iter().map(|(offset, _)| *offset).eq(0..500), "{context}");
+                assert!(found.iter().map(|(_, record)| record).eq(&sent), "{context}");
+            }
+        }
     }
 }
 
 #[test]
 fn replay_starts_at_any_offset_and_any_time() {
     let broker = broker().start();
-    requests::create(&mut broker.connect(), "replay", 1, &[]);
-    let sent = records(300);
-    send_all(broker.kafka(), "replay", &[("compression.type", "lz4"), ("batch.num.messages", "40")], &sent);
-    for from in [0, 1, 39, 40, 41, 150, 299] {
-        let found = read(broker.kafka(), "replay", Offset::Offset(from), 300 - from as usize);
-        assert!(found.iter().map(|(offset, _)| *offset).eq(from..300), "from {from}");
-        assert_eq!(found[0].1, sent[from as usize]);
+    for client in clients(broker.kafka()) {
+        let topic = format!("replay-{}", client.name());
+        requests::create(&mut broker.connect(), &topic, 1, &[]);
+        let sent = records(300);
+        client.write(&topic, Compression::Lz4, 40, &sent);
+        for from in [0, 1, 39, 40, 41, 150, 299] {
+            let found = client.read(&topic, from, 300 - from as usize);
+            assert!(found.iter().map(|(offset, _)| *offset).eq(from..300), "{topic} from {from}");
+            assert_eq!(found[0].1, sent[from as usize]);
+        }
+        for (timestamp, expected) in [
+            (0, Some(0)),
+            (T0 + 77_000, Some(77)),
+            (T0 + 77_001, Some(78)),
+            (T0 + 299_000, Some(299)),
+            (T0 + 299_001, None),
+        ] {
+            assert_eq!(client.offset_at(&topic, timestamp), expected, "{topic}, time {timestamp}");
+        }
     }
-    for (timestamp, expected) in [
-        (0, Offset::Offset(0)),
-        (T0 + 77_000, Offset::Offset(77)),
-        (T0 + 77_001, Offset::Offset(78)),
-        (T0 + 299_000, Offset::Offset(299)),
-    ] {
-        assert_eq!(offset_at(broker.kafka(), "replay", timestamp), expected, "time {timestamp}");
-    }
-    assert_eq!(offset_at(broker.kafka(), "replay", T0 + 299_001), Offset::End);
 }
 
 #[test]
@@ -95,8 +103,10 @@ fn a_batch_is_stored_as_it_was_sent() {
 #[test]
 fn a_topic_is_made_by_its_first_record_unless_that_is_off() {
     let on = broker().start();
-    let offsets = send_all(on.kafka(), "made-by-writing", &[], &records(3));
-    assert_eq!(offsets, [0, 1, 2]);
+    for client in clients(on.kafka()) {
+        let topic = format!("made-by-{}", client.name());
+        assert_eq!(client.write(&topic, Compression::None, 3, &records(3)), [0, 1, 2]);
+    }
 
     let off = broker().set("auto.create.topics.enable", "false").start();
     let mut connection: Connection = off.connect();

@@ -1,12 +1,11 @@
 //! Topic configs that act on what is written: the clock, the codec, the size.
 
 use kafka_protocol::error::ResponseError;
-use rdkafka::Offset;
 use tidemark_record::{BatchBuilder, Compression, TimestampType};
 
 use crate::{
     broker,
-    librdkafka::{Record, read, send_all},
+    client::{Record, clients},
     requests,
 };
 
@@ -40,8 +39,10 @@ fn log_append_time_is_the_brokers_clock() {
         assert_eq!(header.attributes.timestamp_type(), TimestampType::LogAppend);
         assert!((before..=now_ms()).contains(&header.max_timestamp));
     }
-    let found = read(broker.kafka(), "stamped", Offset::Beginning, 25);
-    assert!(found.iter().all(|(_, record)| record.timestamp_ms >= before));
+    for client in clients(broker.kafka()) {
+        let found = client.read("stamped", 0, 25);
+        assert!(found.iter().all(|(_, record)| record.timestamp_ms >= before), "{}", client.name());
+    }
     let (offset, timestamp) = requests::lookup(&mut connection, "stamped", before);
     assert_eq!(offset, 0);
     assert!(timestamp >= before);
@@ -74,8 +75,9 @@ fn compression_type_converts_what_differs() {
         let values = requests::values(&stored);
         assert!(values.iter().map(|(offset, _)| *offset).eq(0..250));
         assert!(values.iter().all(|(offset, value)| *value == format!("value {}", offset % 50)));
-        let by_client = read(broker.kafka(), &topic, Offset::Beginning, 250);
-        assert_eq!(by_client.len(), 250, "librdkafka reads {target}");
+        for client in clients(broker.kafka()) {
+            assert_eq!(client.read(&topic, 0, 250).len(), 250, "{} reads {target}", client.name());
+        }
     }
 }
 
@@ -103,8 +105,10 @@ fn timestamps_have_bounds() {
     requests::create(&mut connection, "bounded", 1, &[("message.timestamp.before.max.ms", "60000")]);
     let refused = requests::produce(&mut connection, "bounded", -1, batch(Compression::None, 1));
     assert_eq!(refused.error_code, ResponseError::InvalidTimestamp.code());
-    let record = Record { key: None, value: Some(b"now".to_vec()), headers: vec![], timestamp_ms: now_ms() };
-    assert_eq!(send_all(broker.kafka(), "bounded", &[], &[record]), [0]);
+    for (client, offset) in clients(broker.kafka()).iter().zip(0..) {
+        let record = Record::of("now", now_ms());
+        assert_eq!(client.write("bounded", Compression::None, 1, &[record]), [offset], "{}", client.name());
+    }
 }
 
 /// The reader may come before or after the record: either way it gets it.
@@ -113,8 +117,13 @@ fn a_reader_at_the_end_is_woken_by_a_write() {
     let broker = broker().start();
     requests::create(&mut broker.connect(), "woken", 1, &[]);
     let bootstrap = broker.kafka();
-    let reader = std::thread::spawn(move || read(bootstrap, "woken", Offset::Beginning, 1));
-    let record = Record { key: None, value: Some(b"news".to_vec()), headers: vec![], timestamp_ms: T0 };
-    send_all(broker.kafka(), "woken", &[], std::slice::from_ref(&record));
-    assert_eq!(reader.join().unwrap()[0].1, record);
+    for (client, offset) in clients(bootstrap).iter().zip(0..) {
+        let readers =
+            [0, 1].map(|reader| std::thread::spawn(move || clients(bootstrap)[reader].read("woken", offset, 1)));
+        let record = Record::of("news", T0);
+        client.write("woken", Compression::None, 1, std::slice::from_ref(&record));
+        for reader in readers {
+            assert_eq!(reader.join().unwrap(), [(offset, record.clone())], "written by {}", client.name());
+        }
+    }
 }

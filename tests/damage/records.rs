@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use harness::Broker;
 use tidemark_client::{
     Client, ClientConfig, ProduceError, Producer, ProducerConfig, ProducerRecord, ReadError, Reader, ReaderConfig,
-    Start,
+    RetryConfig, Start,
 };
 
 /// The topic of these stories; one partition, made by its first record.
@@ -17,9 +17,10 @@ pub fn block_on<T>(story: impl Future<Output = T>) -> T {
 }
 
 async fn client(broker: &Broker) -> Client {
-    // a storage error may pass, so the client asks again as long as a request may take
+    // a storage error may pass, so the client asks again; these do not
+    let retry = RetryConfig { timeout: Duration::from_secs(5), ..RetryConfig::default() };
     let config = ClientConfig::new([broker.kafka().to_string()]);
-    Client::connect(ClientConfig { request_timeout: Duration::from_secs(10), ..config }).await.unwrap()
+    Client::connect(ClientConfig { retry, ..config }).await.unwrap()
 }
 
 fn value(number: i64) -> String {

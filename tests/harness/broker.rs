@@ -174,6 +174,16 @@ impl Broker {
         self.process.wait(PATIENCE)
     }
 
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Waits for the end.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.wait(PATIENCE)
+    }
+
     /// Starts a new process over the same data, on a new port; a process that still runs is killed first.
     #[must_use]
     pub fn restart(self) -> Self {

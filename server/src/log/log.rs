@@ -58,6 +58,11 @@ pub struct Capture {
 }
 
 impl Capture {
+    /// How many syncs [`Self::sync`] makes.
+    pub fn sync_count(&self) -> usize {
+        self.files.len() + usize::from(self.dir.is_some())
+    }
+
     /// Makes everything below `end` survive a power cut. Slow: to be called outside the log's lock.
     ///
     /// # Errors

@@ -8,7 +8,7 @@
 use std::{
     io::{self, IoSlice},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
     },
 };
@@ -357,28 +357,24 @@ impl Solo {
     /// Makes everything that was appended survive a power cut. Blocks.
     pub(super) fn flush(&self) -> Result<(), ReplicaError> {
         self.unflushed.store(0, Ordering::Release);
-        match self.capture_and_sync() {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.fail(&mut self.write(), &error.to_string())),
-        }
+        let synced = self.capture().and_then(|capturing| match capturing {
+            Some(capturing) => capturing.sync(),
+            None => Ok(()),
+        });
+        synced.map_err(|error| self.fail(&mut self.write(), &error.to_string()))
     }
 
-    /// Syncs the log's files and says up to where: the log's end and start, and the position in the journal below which its
-    /// records are in them. `None` for a replica without a log.
-    pub(super) fn capture_and_sync(&self) -> Result<Option<Captured>, LogError> {
-        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (capture, lsn) = {
-            let mut state = self.write();
-            let State::Open(log) = &mut *state else { return Ok(None) };
-            let idle = !log.is_dirty();
-            let capture = log.capture()?;
-            if idle {
-                log.close_files();
-            }
-            (capture, self.shared.journal.written())
-        };
-        capture.sync()?;
-        Ok(Some(Captured { end: capture.end, log_start_offset: capture.log_start_offset, lsn }))
+    /// Takes what has to be synced of the log, and what a checkpoint may say once it is. `None` for a replica without a log.
+    pub(super) fn capture(&self) -> Result<Option<Capturing<'_>>, LogError> {
+        let syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.write();
+        let State::Open(log) = &mut *state else { return Ok(None) };
+        let idle = !log.is_dirty();
+        let capture = log.capture()?;
+        if idle {
+            log.close_files();
+        }
+        Ok(Some(Capturing { capture, lsn: self.shared.journal.written(), _syncing: syncing }))
     }
 
     /// Moves the log start up to `offset`; it never goes back. The receiver hears when the move survives a crash; files of
@@ -480,7 +476,33 @@ impl Solo {
     }
 }
 
-/// What a checkpoint may say of a replica.
+/// A log's files on their way to the disk. While it lives, nobody else takes some of them for synced.
+pub(super) struct Capturing<'a> {
+    capture: crate::log::Capture,
+    lsn: Lsn,
+    _syncing: MutexGuard<'a, ()>,
+}
+
+impl Capturing<'_> {
+    /// How many syncs [`Self::sync`] makes.
+    pub fn sync_count(&self) -> usize {
+        self.capture.sync_count()
+    }
+
+    /// Makes them survive a power cut.
+    pub fn sync(&self) -> Result<(), LogError> {
+        self.capture.sync()
+    }
+
+    /// What a checkpoint may say, once they do.
+    pub fn captured(&self) -> Captured {
+        let Self { capture, lsn, .. } = self;
+        Captured { end: capture.end, log_start_offset: capture.log_start_offset, lsn: *lsn }
+    }
+}
+
+/// What a checkpoint may say of a replica: its log's end and start, and the position in the journal below which its records
+/// are in its files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Captured {
     pub end: crate::log::LogEnd,

@@ -24,7 +24,7 @@ use crate::{
     journal::{Journal, JournalConfig, Record, ReplicaId},
     log::{Log, LogConfig, LogIdentity},
     os::{
-        disk::{DiskLock, MemoryDisk, SharedDisk},
+        disk::{DiskLock, MemoryDisk, SharedDisk, SharedFileSystem},
         random::Random,
         thread,
     },
@@ -63,6 +63,8 @@ pub(super) struct Shared {
     pub journal: Journal,
     pub room: Room,
     pub keeper: Keeper,
+    /// Watched since the start; none where a failed write could go unnoticed.
+    pub file_system: Option<SharedFileSystem>,
     failure: watch::Sender<Option<Arc<str>>>,
 }
 
@@ -151,6 +153,8 @@ impl Storage {
             _ => StorageError::Io { path: dir.clone(), cause },
         })?;
         let properties = MetaProperties::load_or_create(&disk, dir, config.node_id, random)?;
+        // before anything is written, or a failure could come before the watch
+        let file_system = disk.file_system(dir).ok();
         let recovered = recovery::recover(&disk, dir, config.journal)?;
         let shared = Arc::new(Shared {
             room: Room::new(disk.clone(), dir.clone(), config.reserve_bytes),
@@ -158,6 +162,7 @@ impl Storage {
             dir: dir.clone(),
             journal: recovered.journal,
             keeper: Keeper::new(config.checkpoint_bytes),
+            file_system,
             failure: watch::Sender::new(None),
         });
         let mut replicas =

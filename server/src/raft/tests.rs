@@ -405,3 +405,29 @@ fn a_replica_deleted_under_a_checkpoint_harms_nobody() {
         }
     });
 }
+
+#[test]
+fn many_logs_are_synced_with_their_file_system_and_a_failure_there_is_one() {
+    let disk = fresh();
+    let storage = open(&disk).unwrap();
+    let replicas: Vec<_> = (0..20)
+        .map(|partition| storage.create_replica((KEY.0, partition), &format!("t-{partition}"), log_config()).unwrap())
+        .collect();
+    assert!(replicas.iter().all(|replica| append(replica, 0).is_ok()));
+    storage.sync().unwrap();
+    let steps = disk.steps();
+    storage.checkpoint().unwrap();
+    assert!(disk.steps() - steps < 100, "{} steps", disk.steps() - steps);
+    for seed in 0..20 {
+        let after = open(&disk.power_cut(seed)).unwrap();
+        assert!(after.replicas().iter().all(|(_, replica)| rounds(replica) == [0]), "seed {seed}");
+    }
+    assert!(replicas.iter().all(|replica| append(replica, 1).is_ok()));
+    storage.sync().unwrap();
+    disk.fail(Fault::Sync(1));
+    assert!(storage.checkpoint().is_err());
+    for seed in 0..20 {
+        let after = open(&disk.power_cut(seed)).unwrap();
+        assert!(after.replicas().iter().all(|(_, replica)| rounds(replica) == [0, 1]), "seed {seed}");
+    }
+}

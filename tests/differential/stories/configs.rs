@@ -132,7 +132,8 @@ fn replace(peer: &mut Peer, name: &str) {
         peer.ask(&format!("AlterConfigs v{version}"), &replace(&[("retention.ms", Some(&value))]), version);
         changed(peer, name, &format!("AlterConfigs, after v{version}"));
     }
-    let cases: &[(&str, &[(&str, Option<&str>)])] = &[
+    type Case<'a> = (&'a str, &'a [(&'a str, Option<&'a str>)]);
+    let cases: &[Case<'_>] = &[
         ("another key", &[("segment.ms", Some("8000"))]),
         ("an unknown key", &[("no.such.key", Some("1"))]),
         ("a bad value", &[("segment.ms", Some("x"))]),

@@ -84,7 +84,7 @@ fn edges(peer: &mut Peer, id: i64) {
         peer.ask(&format!("Produce, {case}"), &request, 9);
     }
     let transactional = filled(BatchBuilder::new().producer(990_003, 0, 0).transactional(), 1).build().expect("plain");
-    let request = to_partition(peer, "sequenced", 1, Some(transactional.clone()));
+    let request = to_partition(peer, "sequenced", 1, Some(transactional));
     peer.ask("Produce, a transactional batch without a transactional id", &request, 9);
 }
 

@@ -94,7 +94,8 @@ fn topic_partitions(peer: &mut Peer) {
     let topics = |peer: &Peer, names: &[&str]| {
         names.iter().map(|name| TopicRequest::default().with_name(peer.topic(name))).collect()
     };
-    let cases: &[(&str, &[&str], i32, Option<(&str, i32)>)] = &[
+    type Case<'a> = (&'a str, &'a [&'a str], i32, Option<(&'a str, i32)>);
+    let cases: &[Case<'_>] = &[
         ("one", &["met"], 2000, None),
         ("two, unsorted", &["paged", "met"], 2000, None),
         ("unknown", &["nobody"], 2000, None),

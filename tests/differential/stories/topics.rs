@@ -62,7 +62,7 @@ fn creation(peer: &mut Peer) {
         peer.ask(&format!("CreateTopics, {case}"), &request(vec![made]), 5);
     }
     let defaults = topic(peer.topic("defaults"), -1, -1);
-    peer.ask("CreateTopics v4, broker's defaults", &request(vec![defaults.clone()]), 4);
+    peer.ask("CreateTopics v4, broker's defaults", &request(vec![defaults]), 4);
     for (case, name) in [
         ("an empty name", String::new()),
         (".", ".".to_owned()),
@@ -140,7 +140,8 @@ fn configs_at_creation(peer: &mut Peer) {
 }
 
 fn assignments(peer: &mut Peer) {
-    let cases: &[(&str, i32, i16, &[(i32, &[i32])])] = &[
+    type Case<'a> = (&'a str, i32, i16, &'a [(i32, &'a [i32])]);
+    let cases: &[Case<'_>] = &[
         ("good", -1, -1, &[(0, &[1]), (1, &[1])]),
         ("with counts", 2, 1, &[(0, &[1]), (1, &[1])]),
         ("with a gap", -1, -1, &[(0, &[1]), (2, &[1])]),

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
-use super::{DirEntry, Disk, DiskLock, File, OpenMode, SharedFile};
+use super::{DirEntry, Disk, DiskLock, File, FileSystem, OpenMode, SharedFile, SharedFileSystem};
 
 /// Directories are implied by the files in them.
 #[derive(Debug, Default)]
@@ -81,6 +81,10 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn file_system(&self, _path: &Path) -> io::Result<SharedFileSystem> {
+        Ok(Arc::new(Self::new()))
+    }
+
     fn exists(&self, path: &Path) -> bool {
         self.files().contains_key(path)
     }
@@ -95,6 +99,12 @@ impl Disk for MemoryDisk {
 
     fn lock(&self, _path: &Path) -> io::Result<DiskLock> {
         Ok(Box::new(()))
+    }
+}
+
+impl FileSystem for MemoryDisk {
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -10,4 +10,4 @@ mod traits;
 
 pub use memory::MemoryDisk;
 pub use real::RealDisk;
-pub use traits::{DirEntry, Disk, DiskLock, File, OpenMode, SharedDisk, SharedFile};
+pub use traits::{DirEntry, Disk, DiskLock, File, FileSystem, OpenMode, SharedDisk, SharedFile, SharedFileSystem};

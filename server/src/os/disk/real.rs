@@ -13,7 +13,7 @@ use std::{
 
 use rustix::fs::FlockOperation;
 
-use super::{DirEntry, Disk, DiskLock, File, OpenMode, SharedFile};
+use super::{DirEntry, Disk, DiskLock, File, FileSystem, OpenMode, SharedFile, SharedFileSystem};
 
 /// The machine's file systems.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,6 +21,10 @@ pub struct RealDisk;
 
 #[derive(Debug)]
 struct RealFile(fs::File);
+
+/// Any directory on it, held open: the kernel remembers per descriptor which failures it has told.
+#[derive(Debug)]
+struct RealFileSystem(fs::File);
 
 /// Parts that one vectored write takes; the kernel's own bound is 1024 (IOV_MAX).
 const PARTS_MAX: usize = 1024;
@@ -70,6 +74,14 @@ impl Disk for RealDisk {
         fs::File::open(path)?.sync_all()
     }
 
+    fn file_system(&self, path: &Path) -> io::Result<SharedFileSystem> {
+        if tells_failed_writes() {
+            Ok(Arc::new(RealFileSystem(fs::File::open(path)?)))
+        } else {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
     fn exists(&self, path: &Path) -> bool {
         path.exists()
     }
@@ -88,6 +100,22 @@ impl Disk for RealDisk {
         let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Box::new(file))
+    }
+}
+
+/// syncfs(2) tells of failed write-back since Linux 5.8.
+fn tells_failed_writes() -> bool {
+    let system = rustix::system::uname();
+    let mut numbers = system.release().to_str().unwrap_or_default().split('.').map(|part| part.parse::<u32>());
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (5, 8),
+        _ => false,
+    }
+}
+
+impl FileSystem for RealFileSystem {
+    fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.0)?)
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{DirEntry, Disk, DiskLock, File, OpenMode, SharedFile};
+use super::{DirEntry, Disk, DiskLock, File, FileSystem, OpenMode, SharedFile, SharedFileSystem};
 use crate::os::random::Random;
 
 /// Unit in which a power cut tears a write.
@@ -221,6 +221,26 @@ impl State {
     }
 }
 
+impl FileSystem for SimDisk {
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.state();
+        state.rename_step()?;
+        state.syncs += 1;
+        let fails = state.failing.contains(&Fault::Sync(state.syncs));
+        for content in &mut state.files {
+            content.pending.clear();
+            if !fails {
+                content.durable = content.bytes.clone();
+            }
+        }
+        if fails {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        state.durable_names = state.names.clone();
+        Ok(())
+    }
+}
+
 impl Disk for SimDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<SharedFile> {
         let mut state = self.state();
@@ -310,6 +330,10 @@ impl Disk for SimDisk {
         let State { names, durable_names, .. } = &mut *state;
         settle(durable_names, names, path);
         Ok(())
+    }
+
+    fn file_system(&self, _path: &Path) -> io::Result<SharedFileSystem> {
+        Ok(Arc::new(self.clone()))
     }
 
     fn exists(&self, path: &Path) -> bool {

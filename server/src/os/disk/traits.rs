@@ -16,6 +16,9 @@ pub type SharedFile = Arc<dyn File>;
 /// Held while a directory is in use.
 pub type DiskLock = Box<dyn Any + Send + Sync>;
 
+/// A file system that is watched from the moment it is opened.
+pub type SharedFileSystem = Arc<dyn FileSystem>;
+
 /// How to open a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenMode {
@@ -75,6 +78,12 @@ pub trait Disk: Send + Sync + Debug {
     /// # Errors
     /// The machine's; not to be tried again.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Watches the file system that holds `path`: a write that fails from now on is told by the next
+    /// [`FileSystem::sync`].
+    ///
+    /// # Errors
+    /// `Unsupported` where such a failure could go unnoticed.
+    fn file_system(&self, path: &Path) -> io::Result<SharedFileSystem>;
     /// Whether the path names something.
     fn exists(&self, path: &Path) -> bool;
     /// Bytes that can still be written below `path`.
@@ -92,6 +101,15 @@ pub trait Disk: Send + Sync + Debug {
     /// # Errors
     /// `WouldBlock` if another process holds it.
     fn lock(&self, path: &Path) -> io::Result<DiskLock>;
+}
+
+/// A whole file system.
+pub trait FileSystem: Send + Sync + Debug {
+    /// Makes all of it, bytes and names, survive a power cut: one wait for the device instead of one for each file.
+    ///
+    /// # Errors
+    /// The machine's; not to be tried again.
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// One open file. Offsets are absolute: there is no cursor to share.
