@@ -17,7 +17,7 @@ pub struct NetConfig {
     pub connections_per_ip_per_s: u32,
     /// `connections.max.idle.ms`.
     pub idle_max: Duration,
-    /// How long a frame that has begun may take.
+    /// How long a frame that has begun may take for its next 128 KiB; for all of it where memory is short.
     pub frame_max: Duration,
     /// How long a peer may take for an answer's next 128 KiB.
     pub write_max: Duration,

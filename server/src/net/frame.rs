@@ -26,6 +26,8 @@ const FIRST_BYTES_MAX: usize = 64 * 1024;
 const TINY_BYTES: usize = 2 * 1024;
 /// How long the memory of a large frame is kept for the next one.
 const KEEP: Duration = Duration::from_secs(1);
+/// A frame that has come so much further has its time anew, unless memory is short: a slow line is no stalled one.
+const STEP_BYTES: usize = 128 * 1024;
 const LEN_BYTES: usize = 4;
 /// API key, version, correlation id.
 const FRAME_BYTES_MIN: i32 = 8;
@@ -91,7 +93,11 @@ impl FrameReader {
             // of a long frame nothing is read past its end: what follows would have to be moved
             let end = if whole <= self.first_bytes { self.first_bytes } else { whole.min(self.buf.capacity()) };
             let room = end.max(self.first_bytes) - self.buf.len();
+            let steps = self.buf.len() / STEP_BYTES;
             self.fill(stream, config, room).await?;
+            if self.buf.len() / STEP_BYTES > steps && budget.is_calm() {
+                self.started = Some(Instant::now());
+            }
         }
     }
 

@@ -311,6 +311,26 @@ async fn a_peer_that_does_not_read_holds_up_no_shutdown() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_line_brings_a_long_request_unless_memory_is_short() {
+    let long = long_request(1, 1 << 20);
+    for (memory_bytes_max, comes) in [(256 << 20, true), (2 << 20, false)] {
+        let room = Room::new(NetConfig { memory_bytes_max, ..NetConfig::default() }).await;
+        let mut stream = room.connect().await;
+        for piece in long.chunks(6 * 1024) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if stream.write_all(piece).await.is_err() {
+                break;
+            }
+        }
+        if comes {
+            assert_eq!(next_answer(&mut stream).await, 1);
+        } else {
+            assert!(is_closed(&mut stream).await && room.closed("slow_frame"));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_line_gets_a_long_answer() {
     let room = Room::new(NetConfig::default()).await;
     let mut stream = room.connect().await;
