@@ -143,7 +143,7 @@ impl Storage {
             let mut list = self.list();
             // deleted meanwhile: the journal says so behind the mark
             let Some(known) = list.by_id.get_mut(&id) else { continue };
-            known.last = captured;
+            known.last = captured.clone();
             let (topic_id, partition) = entry.key;
             replicas.push(ReplicaCheckpoint {
                 replica: id,
@@ -151,10 +151,11 @@ impl Storage {
                 partition,
                 dir: entry.dir,
                 captured: captured.lsn,
-                unjournaled: entry.solo.is_unjournaled(),
+                unjournaled: captured.unjournaled,
                 log_start_offset: captured.log_start_offset,
                 vote: None,
                 end: captured.end,
+                quarantined: captured.quarantined,
             });
         }
         let next_replica_id = self.list().next_id;

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use super::{commit::CommitListener, error::ReplicaError, storage::Shared};
 use crate::{
     journal::{JournalError, JournalFailed, Lsn, Record, ReplicaId},
-    log::{AppendError, Appended, Log, LogConfig, LogError, SequenceCheck},
+    log::{AppendError, Appended, Capture, Log, LogConfig, LogEnd, LogError, SequenceCheck},
 };
 
 /// What an acknowledged entry survives.
@@ -367,7 +367,7 @@ impl Solo {
     /// records are in them. `None` for a replica without a log.
     pub(super) fn capture_and_sync(&self) -> Result<Option<Captured>, LogError> {
         let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (capture, lsn) = {
+        let (capture, lsn, unjournaled) = {
             let mut state = self.write();
             let State::Open(log) = &mut *state else { return Ok(None) };
             let idle = !log.is_dirty();
@@ -375,10 +375,12 @@ impl Solo {
             if idle {
                 log.close_files();
             }
-            (capture, self.shared.journal.written())
+            // told under the same lock as the end: entries between a capture and a switch are in segments only
+            (capture, self.shared.journal.written(), self.is_unjournaled())
         };
         capture.sync()?;
-        Ok(Some(Captured { end: capture.end, log_start_offset: capture.log_start_offset, lsn }))
+        let Capture { end, log_start_offset, quarantined, .. } = capture;
+        Ok(Some(Captured { end, log_start_offset, quarantined, lsn, unjournaled }))
     }
 
     /// Moves the log start up to `offset`; it never goes back. The receiver hears when the move survives a crash; files of
@@ -429,7 +431,7 @@ impl Solo {
     }
 
     /// Whether a checkpoint must say that entries bypass the journal.
-    pub(super) fn is_unjournaled(&self) -> bool {
+    fn is_unjournaled(&self) -> bool {
         self.announced.load(Ordering::Acquire) || self.durability() == Durability::WriteCaching
     }
 
@@ -481,11 +483,22 @@ impl Solo {
 }
 
 /// What a checkpoint may say of a replica.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Captured {
-    pub end: crate::log::LogEnd,
+    pub end: LogEnd,
     pub log_start_offset: i64,
+    pub quarantined: Vec<(i64, i64)>,
+    /// Its records below this are in the synced segments.
     pub lsn: Lsn,
+    pub unjournaled: bool,
+}
+
+impl Captured {
+    /// Of a log that the journal tells from `lsn` on.
+    pub fn of(log: &Log, lsn: Lsn) -> Self {
+        let (end, log_start_offset, quarantined) = (log.end(), log.log_start_offset(), log.quarantined().to_vec());
+        Self { end, log_start_offset, quarantined, lsn, unjournaled: false }
+    }
 }
 
 fn is_full(cause: &io::Error) -> bool {
