@@ -23,7 +23,7 @@ use tidemark_record::{BatchBuilder, BatchHeader, Compression};
 use tidemark_server::{
     api::fuzz_request,
     journal::fuzz_journal_record,
-    log::{Log, LogConfig, LogIdentity},
+    log::{Extent, Log, LogConfig, LogIdentity},
     os::disk::{MemoryDisk, OpenMode, SharedDisk},
 };
 
@@ -154,7 +154,7 @@ fn recover(bytes: &[u8]) {
     let file = disk.open(Path::new(SEGMENT), OpenMode::Create).expect("memory");
     file.write_all_at(&[IoSlice::new(bytes)], 0).expect("memory");
     drop(file);
-    let open = || Log::open(Arc::clone(&disk), Path::new(DIR), identity(), LogConfig::default(), None, false);
+    let open = || Log::open(Arc::clone(&disk), Path::new(DIR), identity(), LogConfig::default(), Extent::LastSegment);
     let Ok((log, _)) = open() else { return };
     let (end, size) = (log.log_end_offset(), log.size_bytes());
     assert!(size <= bytes.len() as u64, "{size} bytes of {}", bytes.len());

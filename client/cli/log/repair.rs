@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use tidemark_server::{
-    log::{Log, LogConfig, LogIdentity, rebuild_index, segments_in},
+    log::{Extent, Log, LogConfig, LogIdentity, rebuild_index, segments_in},
     os::{disk::OpenMode, random::Random},
     raft::{Storage, StorageConfig},
 };
@@ -214,7 +214,7 @@ fn reopen(place: &Place, audit: &Audit) -> Result<(), Failure> {
         return Err(Failure::new(format!("{}: no segment has a whole header", audit.dir.display())));
     };
     let identity = LogIdentity { topic_id: header.topic_id, partition: header.partition };
-    let opened = Log::open(place.disk.clone(), &audit.dir, identity, LogConfig::default(), None, false);
+    let opened = Log::open(place.disk.clone(), &audit.dir, identity, LogConfig::default(), Extent::LastSegment);
     let (mut log, report) = opened.map_err(Failure::new)?;
     log.capture().and_then(|capture| capture.sync()).map_err(Failure::new)?;
     let (end, cut) = (log.log_end_offset(), report.truncated_bytes);

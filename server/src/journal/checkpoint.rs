@@ -57,6 +57,8 @@ pub struct ReplicaCheckpoint {
     pub vote: Option<(u64, u64, bool)>,
     /// Where its synced segments end.
     pub end: LogEnd,
+    /// Offset ranges that cannot be served: first, first good behind.
+    pub quarantined: Vec<(i64, i64)>,
 }
 
 /// A checkpoint.
@@ -155,6 +157,11 @@ fn encode_replica(body: &mut Vec<u8>, replica: &ReplicaCheckpoint) {
     body.extend_from_slice(&replica.end.next_index.to_le_bytes());
     body.extend_from_slice(&replica.end.last_leader_epoch.to_le_bytes());
     body.extend_from_slice(&replica.end.running_crc.to_le_bytes());
+    body.extend_from_slice(&(replica.quarantined.len() as u32).to_le_bytes());
+    for (from, to) in &replica.quarantined {
+        body.extend_from_slice(&from.to_le_bytes());
+        body.extend_from_slice(&to.to_le_bytes());
+    }
     body.extend_from_slice(&(replica.dir.len() as u16).to_le_bytes());
     body.extend_from_slice(replica.dir.as_bytes());
 }
@@ -232,9 +239,24 @@ fn decode_replica(body: &mut Reader<'_>) -> Option<ReplicaCheckpoint> {
         last_leader_epoch: body.u32()? as i32,
         running_crc: body.u32()?,
     };
+    let mut quarantined = Vec::new();
+    for _ in 0..body.u32()? {
+        quarantined.push((body.i64()?, body.i64()?));
+    }
     let len = body.take().map(u16::from_le_bytes)?;
     let dir = body.text(usize::from(len))?.to_owned();
     let vote = (flags & 2 != 0).then_some(vote);
     let unjournaled = flags & 1 != 0;
-    Some(ReplicaCheckpoint { replica, topic_id, partition, dir, captured, unjournaled, log_start_offset, vote, end })
+    Some(ReplicaCheckpoint {
+        replica,
+        topic_id,
+        partition,
+        dir,
+        captured,
+        unjournaled,
+        log_start_offset,
+        vote,
+        end,
+        quarantined,
+    })
 }

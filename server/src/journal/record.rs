@@ -77,6 +77,9 @@ pub enum Record<'a> {
     BootEpoch {
         /// One above the last.
         epoch: i32,
+        /// Any number. Without it a start that lost its first record would be followed by one whose first record is the same
+        /// to the bit, and what the lost process wrote behind it would come back.
+        nonce: u64,
     },
     /// A replica exists from here on.
     CreateReplica {
@@ -186,6 +189,11 @@ impl Header {
         record_len(self.payload_len as usize)
     }
 
+    /// Where a replica's log starts from here on, for a record that says so.
+    pub fn log_start(&self) -> Option<(ReplicaId, i64)> {
+        (self.kind == KIND_LOG_START).then_some((ReplicaId(self.replica), self.number))
+    }
+
     /// The replica it is about, for kinds that are about one.
     pub fn about(&self) -> Option<ReplicaId> {
         (self.kind != KIND_BOOT_EPOCH).then_some(ReplicaId(self.replica))
@@ -248,7 +256,7 @@ impl<'a> Record<'a> {
             Self::Vote { replica, term, node, committed } => {
                 plain(KIND_VOTE, replica, term, node as i64, i32::from(committed))
             }
-            Self::BootEpoch { epoch } => plain(KIND_BOOT_EPOCH, ReplicaId(0), 0, 0, epoch),
+            Self::BootEpoch { epoch, nonce } => plain(KIND_BOOT_EPOCH, ReplicaId(0), nonce, 0, epoch),
             Self::CreateReplica { replica, topic_id, partition, dir } => {
                 small.extend_from_slice(&topic_id);
                 small.extend_from_slice(dir.as_bytes());

@@ -1,12 +1,15 @@
 //! Opens a journal: finds the newest checkpoint, walks what follows it, and readies the writer to go on behind it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::{
     checkpoint::{self, Checkpoint},
     error::JournalError,
     file::{FILE_HEADER_LEN, JournalFile, at, sequence_of},
-    record::{Lsn, OwnedRecord},
+    record::{Lsn, OwnedRecord, ReplicaId},
     scan::{Damage, Part, Scanner},
     writer::{Journal, JournalConfig, Start},
 };
@@ -26,6 +29,7 @@ pub struct Recovery {
     end: Lsn,
     chain: u32,
     damage: Vec<Damage>,
+    log_starts: BTreeMap<ReplicaId, i64>,
     next_sequence: u64,
     unused: Vec<PathBuf>,
 }
@@ -57,6 +61,7 @@ pub fn recover(disk: &SharedDisk, dir: &Path, config: JournalConfig) -> Result<R
         end: from,
         chain: previous,
         damage: Vec::new(),
+        log_starts: BTreeMap::new(),
         next_sequence: 1,
         unused: Vec::new(),
     };
@@ -92,7 +97,7 @@ impl Recovery {
         let mut scanner = Scanner::new(&self.parts, from, previous);
         while let Some((good, damage)) = scanner.next()? {
             self.damage.extend(damage);
-            debug_assert!(good.end > good.header.lsn);
+            self.log_starts.extend(good.header.log_start());
         }
         self.damage.extend(scanner.damage_at_end());
         (self.end, self.chain) = scanner.position();
@@ -108,6 +113,11 @@ impl Recovery {
     /// Stretches that were synced once and are bad now, in order.
     pub fn damage(&self) -> &[Damage] {
         &self.damage
+    }
+
+    /// Where a replica's log starts in the end, if replay moves its start: what lies below may have been deleted already.
+    pub fn log_start(&self, replica: ReplicaId) -> Option<i64> {
+        self.log_starts.get(&replica).copied()
     }
 
     /// Where the good records end.
@@ -162,6 +172,7 @@ impl Recovery {
             config,
             generation: self.generation,
             replay_from: self.checkpoint.as_ref().map_or(Lsn(0), |known| known.replay_from),
+            replay_chain: self.checkpoint.as_ref().map_or(0, |known| known.previous),
             parts: parts.into_iter().map(|part| (part.file, part.header.start)).collect(),
             position,
             end: self.end,

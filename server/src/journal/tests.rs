@@ -191,7 +191,7 @@ fn a_failed_sync_is_final() {
     let heard = Arc::new(std::sync::Mutex::new(None));
     let listener = heard.clone();
     disk.fail(Fault::Sync(1));
-    let record = Record::BootEpoch { epoch: 2 };
+    let record = Record::BootEpoch { epoch: 2, nonce: 0 };
     journal.append(&record, Some(Box::new(move |result| *listener.lock().unwrap() = Some(result.is_ok())))).unwrap();
     assert!(journal.sync_blocking(journal.written()).is_err());
     assert_eq!(*heard.lock().unwrap(), Some(false));
@@ -225,7 +225,7 @@ fn the_thread_answers_in_stream_order() {
     for index in 0..500 {
         let order = order.clone();
         let completion: Completion = Box::new(move |result| order.lock().unwrap().push((index, result.is_ok())));
-        journal.append(&Record::BootEpoch { epoch: index }, Some(completion)).unwrap();
+        journal.append(&Record::BootEpoch { epoch: index, nonce: 0 }, Some(completion)).unwrap();
     }
     journal.close().unwrap();
     assert!(order.lock().unwrap().iter().copied().eq((0..500).map(|index| (index, true))));

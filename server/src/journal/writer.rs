@@ -57,6 +57,8 @@ pub(super) struct Start {
     pub config: JournalConfig,
     pub generation: u64,
     pub replay_from: Lsn,
+    /// Checksum of the record before it.
+    pub replay_chain: u32,
     pub parts: Vec<(JournalFile, Lsn)>,
     pub position: u64,
     pub end: Lsn,
@@ -132,7 +134,7 @@ impl Journal {
             spare: Vec::new(),
             checkpointed: start.replay_from,
             before_last: start.replay_from,
-            chains: VecDeque::new(),
+            chains: VecDeque::from([(start.replay_from, start.replay_chain)]),
             generation: start.generation,
             failed: None,
             closing: false,
@@ -236,11 +238,12 @@ impl Journal {
         let (generation, previous) = {
             let mut state = self.0.lock();
             state.check()?;
-            state.generation += 1;
-            (state.generation, state.chain_at(checkpoint.replay_from))
+            (state.generation + 1, state.chain_at(checkpoint.replay_from))
         };
         let checkpoint = Checkpoint { previous, ..checkpoint.clone() };
         checkpoint::write(&self.0.disk, &self.0.dir, generation, &checkpoint)?;
+        // one that was not written must not take the turn: the next would replace the only good file
+        self.0.lock().generation = generation;
         self.0.recycle(checkpoint.replay_from)
     }
 
@@ -282,7 +285,7 @@ impl State {
 
     fn chain_at(&mut self, place: Lsn) -> u32 {
         let chain = self.chains.iter().find(|(at, _)| *at == place).map_or(self.chain, |(_, chain)| *chain);
-        self.chains.retain(|(at, _)| *at > place);
+        self.chains.retain(|(at, _)| *at >= place);
         chain
     }
 }

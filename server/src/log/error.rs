@@ -33,6 +33,14 @@ pub enum LogError {
         /// By the metadata.
         expected: uuid::Uuid,
     },
+    /// The segment in which the log ended at its last checkpoint is gone.
+    #[error("{path} is damaged: segment {segment} is missing; the replica is set aside")]
+    Missing {
+        /// The log's directory.
+        path: PathBuf,
+        /// The segment's base offset.
+        segment: i64,
+    },
     /// A file that must be there is not, or is not what it must be.
     #[error("{path} is damaged: {what}; the replica is set aside")]
     Damaged {

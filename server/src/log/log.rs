@@ -36,14 +36,16 @@ pub struct Log {
     pub(super) epochs: EpochCache,
     /// (offset after a batch, position after it) in the active segment, newest last.
     pub(super) recent: VecDeque<(i64, u32)>,
-    /// Offset ranges whose bytes are bad.
+    /// Offset ranges whose bytes are bad or lost, apart from each other and rising.
     pub(super) quarantined: Vec<(i64, i64)>,
     /// Written since the last capture.
     pub(super) dirty: Vec<SharedFile>,
     pub(super) dirty_dir: bool,
     pub(super) size_bytes: u64,
-    /// Producer snapshots written for checkpoints, oldest first.
+    /// Producer snapshots written for checkpoints, or found at the start, oldest first.
     pub(super) checkpoint_snapshots: VecDeque<i64>,
+    /// The last one that this process wrote for a checkpoint; 0 if none.
+    snapshot_written: i64,
 }
 
 /// What a checkpoint must sync before it may say `end`.
@@ -53,6 +55,8 @@ pub struct Capture {
     pub end: LogEnd,
     /// The log's start at that moment.
     pub log_start_offset: i64,
+    /// What could not be served at that moment.
+    pub quarantined: Vec<(i64, i64)>,
     files: Vec<SharedFile>,
     dir: Option<(SharedDisk, PathBuf)>,
 }
@@ -115,6 +119,7 @@ impl Log {
             dirty_dir: true,
             size_bytes: 0,
             checkpoint_snapshots: VecDeque::new(),
+            snapshot_written: 0,
         }
     }
 
@@ -219,8 +224,17 @@ impl Log {
     }
 
     /// Marks an offset range as bad: it is answered with an error, and the rest is served.
-    pub fn quarantine(&mut self, from: i64, to: i64) {
-        self.quarantined.push((from, to));
+    pub fn quarantine(&mut self, mut from: i64, mut to: i64) {
+        let touches = |(other_from, other_to): &(i64, i64)| *other_from <= to && from <= *other_to;
+        let (joined, mut apart): (Vec<_>, Vec<_>) = self.quarantined.drain(..).partition(touches);
+        for (other_from, other_to) in joined {
+            (from, to) = (from.min(other_from), to.max(other_to));
+        }
+        if from < to && to > self.log_start_offset {
+            apart.push((from, to));
+        }
+        apart.sort_unstable();
+        self.quarantined = apart;
     }
 
     /// New settings; segments keep their shape, the next append and retention follow them.
@@ -291,17 +305,22 @@ impl Log {
         let index_path = active.index_path(&dir);
         let index = active.index.flush(&*disk, &index_path)?;
         self.dirty.extend(index);
-        if self.next_offset > 0 && self.checkpoint_snapshots.back() != Some(&self.next_offset) {
+        // one found at the start may be in the page cache only
+        if self.next_offset > 0 && self.snapshot_written != self.next_offset {
             let path = dir.join(file_name(self.next_offset, "snapshot"));
             self.dirty.push(self.producers.write(&*disk, &path)?);
             self.dirty_dir = true;
-            self.checkpoint_snapshots.push_back(self.next_offset);
+            self.snapshot_written = self.next_offset;
+            if self.checkpoint_snapshots.back() != Some(&self.next_offset) {
+                self.checkpoint_snapshots.push_back(self.next_offset);
+            }
             self.drop_old_snapshots()?;
         }
         let dir = std::mem::take(&mut self.dirty_dir).then_some((disk, dir));
         Ok(Capture {
             end: self.end(),
             log_start_offset: self.log_start_offset,
+            quarantined: self.quarantined.clone(),
             files: std::mem::take(&mut self.dirty),
             dir,
         })
@@ -314,6 +333,20 @@ impl Log {
             let path = self.dir.join(file_name(offset, "snapshot"));
             if !self.segments.iter().any(|segment| segment.base_offset == offset) && self.disk.exists(&path) {
                 at(&path, self.disk.remove_file(&path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes snapshots above the log's end: of entries that were lost or taken back, and whose offsets others will have.
+    pub(super) fn drop_snapshots_beyond_end(&mut self) -> Result<(), LogError> {
+        let next_offset = self.next_offset;
+        self.snapshot_written = if self.snapshot_written > next_offset { 0 } else { self.snapshot_written };
+        while let Some(offset) = self.checkpoint_snapshots.pop_back_if(|offset| *offset > next_offset) {
+            let path = self.dir.join(file_name(offset, "snapshot"));
+            if self.disk.exists(&path) {
+                at(&path, self.disk.remove_file(&path))?;
+                self.dirty_dir = true;
             }
         }
         Ok(())

@@ -8,6 +8,7 @@ use super::{
     LogEnd,
     config::{LogConfig, LogIdentity},
     error::{LogError, at},
+    frame::HEADER_FRAME_LEN,
     leader_epoch::EpochCache,
     log::Log,
     producer_state::ProducerStates,
@@ -24,16 +25,28 @@ const CHUNK: usize = 1 << 20;
 pub struct OpenReport {
     /// Bytes behind the end that were cut off.
     pub truncated_bytes: u64,
-    /// Offsets below the checkpointed end whose bytes are bad.
+    /// Offsets of the last checked stretch whose bytes are bad.
     pub damaged: Option<(i64, i64)>,
     /// Derived files that were made anew.
     pub rebuilt: Vec<&'static str>,
 }
 
+/// How far a log is taken to be good.
+#[derive(Debug, Clone, Copy)]
+pub enum Extent<'a> {
+    /// To a checkpoint's end, where it is cut. Only the stretch behind the last index row is checked.
+    Checkpoint(&'a LogEnd),
+    /// From there on over whole frames: for a log whose entries bypass the journal.
+    Beyond(&'a LogEnd),
+    /// To the last whole frame of the last segment; the others are sealed.
+    LastSegment,
+    /// To the last whole frame of all: nothing of it was ever synced.
+    AllSegments,
+}
+
 impl Log {
-    /// Opens the log in `dir`. With `end`, it is cut there and only the stretch behind the last index row is checked; without, every
-    /// frame of the last segment is, and the first bad one ends the log. `keep_tail` goes on from `end` over whole frames
-    /// behind it, for logs whose entries bypass the journal.
+    /// Opens the log in `dir`, as far as `extent` says. Offsets that sealed segments have lost are set aside: reads of them
+    /// are refused, and the rest is served.
     ///
     /// # Errors
     /// The disk's, a newer format, another topic's directory, or a segment that the checkpoint names and that is not there.
@@ -42,27 +55,69 @@ impl Log {
         dir: &Path,
         identity: LogIdentity,
         config: LogConfig,
-        end: Option<&LogEnd>,
-        keep_tail: bool,
+        extent: Extent<'_>,
     ) -> Result<(Self, OpenReport), LogError> {
         let mut log = Self::bare(disk, dir, identity, config);
         log.dirty_dir = false;
         let mut report = OpenReport::default();
         log.find_segments()?;
-        if let Some(end) = end {
-            log.cut(end, keep_tail, &mut report)?;
-        }
-        if end.is_none() || keep_tail {
-            log.walk_tail(end, &mut report)?;
-        }
-        log.size_bytes = log.segments.iter().map(|segment| u64::from(segment.size)).sum();
-        log.log_start_offset = log.segments.front().map_or(0, |first| first.base_offset);
-        log.load_epochs(&mut report)?;
-        log.load_producers(&mut report)?;
-        for segment in &mut log.segments {
-            segment.close_files();
-        }
+        let first_walked = match extent {
+            Extent::Checkpoint(end) => log.cut(end, false, &mut report)?,
+            Extent::Beyond(end) => {
+                let place = log.cut(end, true, &mut report)?;
+                log.walk_tail(place, end.position, &mut report)?;
+                place
+            }
+            Extent::LastSegment => {
+                let place = log.last_headed_segment(&mut report)?;
+                log.walk_tail(place, 0, &mut report)?;
+                place
+            }
+            Extent::AllSegments => {
+                log.begin_walk(0)?;
+                log.walk_tail(0, 0, &mut report)?;
+                0
+            }
+        };
+        log.check_sealed(first_walked, &mut report)?;
+        log.restored(&mut report)?;
         Ok((log, report))
+    }
+
+    /// Goes on at `end` with an empty segment: what lay before it is below the log start and was deleted, what lies behind
+    /// it will be written again.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn open_emptied(
+        disk: SharedDisk,
+        dir: &Path,
+        identity: LogIdentity,
+        config: LogConfig,
+        end: &LogEnd,
+    ) -> Result<Self, LogError> {
+        let mut log = Self::bare(disk, dir, identity, config);
+        at(dir, log.disk.create_dir_all(dir))?;
+        log.list_snapshots()?;
+        for base_offset in super::segments_in(&*log.disk, dir)? {
+            log.remove_files(base_offset)?;
+        }
+        (log.next_offset, log.next_index) = (end.next_offset, end.next_index);
+        log.last_leader_epoch = end.last_leader_epoch;
+        log.start_segment()?;
+        log.restored(&mut OpenReport::default())?;
+        Ok(log)
+    }
+
+    /// What follows from the segments.
+    fn restored(&mut self, report: &mut OpenReport) -> Result<(), LogError> {
+        self.size_bytes = self.segments.iter().map(|segment| u64::from(segment.size)).sum();
+        self.log_start_offset = self.segments.front().map_or(0, |first| first.base_offset);
+        self.drop_snapshots_beyond_end()?;
+        self.load_epochs(report)?;
+        self.load_producers(report)?;
+        self.close_files();
+        Ok(())
     }
 
     /// The topic that a log's `partition.metadata` names; `None` if it is missing or bad.
@@ -74,9 +129,16 @@ impl Log {
         text.lines().find_map(|line| line.strip_prefix("topic_id: ")?.trim().parse().ok())
     }
 
-    /// Tells an opened log where it starts; the journal and its checkpoints keep that number.
+    /// Tells an opened log where it starts; the journal and its checkpoints keep that number. Offsets from there to the first
+    /// segment are lost.
     pub fn restore_log_start(&mut self, offset: i64) {
+        let first = self.segments.front().map_or(0, |first| first.base_offset);
+        if offset < first && first <= self.log_start_offset {
+            self.log_start_offset = offset;
+            self.quarantine(offset, first);
+        }
         self.log_start_offset = self.log_start_offset.max(offset);
+        self.quarantined.retain(|(_, to)| *to > self.log_start_offset);
         self.next_offset = self.next_offset.max(self.log_start_offset);
         self.epochs.truncate_from_start(self.log_start_offset);
     }
@@ -87,15 +149,20 @@ impl Log {
             if let Some(base_offset) = base.and_then(|stem| stem.parse::<i64>().ok()) {
                 self.segments.push_back(Segment::found(&*self.disk, &self.dir, base_offset, entry.len)?);
             }
-            if let Some(offset) = entry.name.strip_suffix(".snapshot").and_then(|stem| stem.parse::<i64>().ok()) {
-                self.checkpoint_snapshots.push_back(offset);
-            }
         }
         self.segments.make_contiguous().sort_by_key(|segment| segment.base_offset);
-        self.checkpoint_snapshots.make_contiguous().sort_unstable();
         if self.segments.is_empty() {
             return Err(self.damaged("it holds no segment"));
         }
+        self.list_snapshots()
+    }
+
+    fn list_snapshots(&mut self) -> Result<(), LogError> {
+        for entry in at(&self.dir, self.disk.read_dir(&self.dir))? {
+            let stem = entry.name.strip_suffix(".snapshot").and_then(|stem| stem.parse::<i64>().ok());
+            self.checkpoint_snapshots.extend(stem);
+        }
+        self.checkpoint_snapshots.make_contiguous().sort_unstable();
         Ok(())
     }
 
@@ -103,36 +170,43 @@ impl Log {
         LogError::Damaged { path: self.dir.clone(), what: what.to_owned() }
     }
 
-    /// Makes the log end where the checkpoint says.
-    fn cut(&mut self, end: &LogEnd, keep_tail: bool, report: &mut OpenReport) -> Result<(), LogError> {
+    /// Makes the log end where the checkpoint says; the place of the segment it ends in.
+    fn cut(&mut self, end: &LogEnd, keep_tail: bool, report: &mut OpenReport) -> Result<usize, LogError> {
         let place = self.segments.iter().position(|segment| segment.base_offset == end.segment_base_offset);
-        let place = place.ok_or_else(|| self.damaged(&format!("segment {} is missing", end.segment_base_offset)))?;
-        if !keep_tail {
-            self.remove_segments_behind(place, report)?;
-        }
+        let place =
+            place.ok_or_else(|| LogError::Missing { path: self.dir.clone(), segment: end.segment_base_offset })?;
         let (disk, dir) = (self.disk.clone(), self.dir.clone());
         let segment = &mut self.segments[place];
-        if u64::from(segment.size) < end.position {
-            let what = format!(
-                "segment {} has {} bytes of the {} that were synced",
-                segment.base_offset, segment.size, end.position
-            );
-            return Err(self.damaged(&what));
-        }
         let header = segment.read_header(&*disk, &dir)?;
         segment.first_index = header.first_index;
         if header.topic_id != self.identity.topic_id {
             return Err(LogError::WrongTopic { path: dir, found: header.topic_id, expected: self.identity.topic_id });
         }
+        if header.first_index >= end.next_index && end.position > HEADER_FRAME_LEN as u64 {
+            // begun anew by a start that crashed before its checkpoint
+            return Err(LogError::Missing { path: dir, segment: end.segment_base_offset });
+        }
+        if u64::from(segment.size) < end.position {
+            let (base, size) = (segment.base_offset, segment.size);
+            return Err(
+                self.damaged(&format!("segment {base} has {size} bytes of the {} that were synced", end.position))
+            );
+        }
         if !keep_tail && u64::from(segment.size) > end.position {
             report.truncated_bytes += u64::from(segment.size) - end.position;
-            at(&dir, segment.file(&*disk, &dir)?.set_len(end.position))?;
+            let file = segment.file(&*disk, &dir)?;
+            at(&dir, file.set_len(end.position))?;
+            // or a power cut brings back what was cut off, behind an end that a later checkpoint names
+            self.dirty.push(file);
         }
         segment.size = end.position as u32;
+        if !keep_tail {
+            self.remove_segments_behind(place, report)?;
+        }
         self.restore_active(place, end, report)?;
         (self.next_offset, self.next_index) = (end.next_offset, end.next_index);
         self.last_leader_epoch = end.last_leader_epoch;
-        Ok(())
+        Ok(place)
     }
 
     fn remove_segments_behind(&mut self, place: usize, report: &mut OpenReport) -> Result<(), LogError> {
@@ -144,9 +218,13 @@ impl Log {
         Ok(())
     }
 
-    /// Removes the files of one segment.
+    /// Removes the files of one segment; a snapshot that a checkpoint may need stays until that is over.
     pub(super) fn remove_files(&mut self, base_offset: i64) -> Result<(), LogError> {
+        let needed = self.checkpoint_snapshots.contains(&base_offset);
         for suffix in ["log", "index", "snapshot"] {
+            if suffix == "snapshot" && needed {
+                continue;
+            }
             let path = self.dir.join(file_name(base_offset, suffix));
             if self.disk.exists(&path) {
                 at(&path, self.disk.remove_file(&path))?;
@@ -196,13 +274,13 @@ impl Log {
             segment.running_crc = end.running_crc;
             let from = row.map_or(segment.base_offset, |row| row.offset);
             report.damaged = Some((from, end.next_offset));
-            self.quarantined.push((from, end.next_offset));
+            self.quarantine(from, end.next_offset);
         }
         Ok(())
     }
 
-    /// Makes the index of a segment anew from its frames.
-    pub(super) fn rebuild_index(&mut self, place: usize) -> Result<(), LogError> {
+    /// Makes the index of a segment anew from its frames; the Raft index behind the last.
+    pub(super) fn rebuild_index(&mut self, place: usize) -> Result<u64, LogError> {
         let (disk, dir, interval) = (self.disk.clone(), self.dir.clone(), self.config.index_interval_bytes);
         let old = &self.segments[place];
         let mut fresh = Segment::empty(old.base_offset, old.first_index);
@@ -220,29 +298,28 @@ impl Log {
         fresh.index.flush(&*disk, &fresh.index_path(&dir))?;
         fresh.size = old.size;
         self.segments[place] = fresh;
-        Ok(())
+        Ok(index)
     }
 
-    /// Walks whole, checked frames from `end` (or the last segment's start) on; the first bad one ends the log.
-    fn walk_tail(&mut self, end: Option<&LogEnd>, report: &mut OpenReport) -> Result<(), LogError> {
-        let mut place = match end {
-            Some(end) => {
-                self.segments.iter().position(|segment| segment.base_offset == end.segment_base_offset).unwrap_or(0)
-            }
-            None => self.last_headed_segment(report)?,
-        };
-        let mut from = end.map_or(0, |end| end.position);
+    /// Walks whole, checked frames from a position in a segment on; the first bad one ends the log.
+    fn walk_tail(&mut self, mut place: usize, mut from: u64, report: &mut OpenReport) -> Result<(), LogError> {
         loop {
             let whole = self.walk_segment(place, from, report)?;
+            // a file of the same name may be of a process whose last writes were lost
             let follows = self.segments.get(place + 1).is_some_and(|next| {
-                whole && next.base_offset == self.next_offset && next.read_header(&*self.disk, &self.dir).is_ok()
+                let header = next.read_header(&*self.disk, &self.dir);
+                let fits = header.is_ok_and(|header| {
+                    (header.first_index, header.previous_epoch) == (self.next_index, self.last_leader_epoch)
+                });
+                whole && next.base_offset == self.next_offset && fits
             });
             if !follows {
                 break;
             }
             let (next_index, next_offset, disk, dir) =
                 (self.next_index, self.next_offset, self.disk.clone(), self.dir.clone());
-            self.segments[place].seal(&*disk, &dir, next_index, next_offset)?;
+            let index = self.segments[place].seal(&*disk, &dir, next_index, next_offset)?;
+            self.dirty.extend(index);
             place += 1;
             from = 0;
         }
@@ -252,24 +329,28 @@ impl Log {
     /// The last segment whose header frame is whole; those behind it were being made when the process ended.
     fn last_headed_segment(&mut self, report: &mut OpenReport) -> Result<usize, LogError> {
         for place in (0..self.segments.len()).rev() {
-            match self.segments[place].read_header(&*self.disk, &self.dir) {
-                Ok(header) if header.topic_id != self.identity.topic_id => {
-                    let (found, expected) = (header.topic_id, self.identity.topic_id);
-                    return Err(LogError::WrongTopic { path: self.dir.clone(), found, expected });
-                }
-                Ok(header) => {
-                    self.segments[place].first_index = header.first_index;
-                    self.next_index = header.first_index;
-                    self.next_offset = self.segments[place].base_offset;
-                    self.last_leader_epoch = header.previous_epoch;
-                    return Ok(place);
-                }
-                Err(error @ LogError::NewerVersion { .. }) => return Err(error),
+            match self.begin_walk(place) {
+                Ok(()) => return Ok(place),
+                Err(error @ (LogError::NewerVersion { .. } | LogError::WrongTopic { .. })) => return Err(error),
                 Err(_) if place > 0 => report.truncated_bytes += u64::from(self.segments[place].size),
                 Err(error) => return Err(error),
             }
         }
         Err(self.damaged("it holds no whole segment"))
+    }
+
+    /// Takes the log to end where a segment begins.
+    fn begin_walk(&mut self, place: usize) -> Result<(), LogError> {
+        let header = self.segments[place].read_header(&*self.disk, &self.dir)?;
+        if header.topic_id != self.identity.topic_id {
+            let (found, expected) = (header.topic_id, self.identity.topic_id);
+            return Err(LogError::WrongTopic { path: self.dir.clone(), found, expected });
+        }
+        self.segments[place].first_index = header.first_index;
+        self.next_index = header.first_index;
+        self.next_offset = self.segments[place].base_offset;
+        self.last_leader_epoch = header.previous_epoch;
+        Ok(())
     }
 
     /// Walks one segment from a position. True if it is whole to its end; else it is cut behind the last good frame.
@@ -296,7 +377,7 @@ impl Log {
             epoch = header.partition_leader_epoch;
             let full = segment.note_frame(header, self.next_index, checksum::crc32c(&bytes), interval);
             if full {
-                segment.index.flush(&*disk, &segment.index_path(&dir))?;
+                self.dirty.extend(segment.index.flush(&*disk, &segment.index_path(&dir))?);
             }
             if frame.position > 0 {
                 self.next_index += 1;
@@ -308,6 +389,9 @@ impl Log {
             good_end = frame.end();
         }
         self.last_leader_epoch = epoch;
+        // written by a process that may have been killed before it synced: the next checkpoint must not take it for synced
+        self.dirty.push(file.clone());
+        self.dirty_dir = true;
         if good_end == 0 {
             // its checksum is right, and does not cover base offset and epoch: never cut away what opens a segment
             return Err(self.damaged("a header frame does not fit its segment"));

@@ -139,7 +139,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn reopen(disk: &SharedDisk, end: Option<&LogEnd>, start: i64) -> Log {
-    let (mut log, report) = Log::open(disk.clone(), Path::new(DIR), identity(), config(), end, false).unwrap();
+    let (mut log, report) = Log::open(
+        disk.clone(),
+        Path::new(DIR),
+        identity(),
+        config(),
+        end.map_or(Extent::LastSegment, Extent::Checkpoint),
+    )
+    .unwrap();
     assert_eq!((report.damaged, report.truncated_bytes), (None, 0));
     log.restore_log_start(start);
     log
@@ -246,7 +253,8 @@ fn what_was_captured_and_synced_survives_a_power_cut_at_every_step() {
         let Some(end) = end else { continue };
         for seed in 0..6 {
             let after: SharedDisk = Arc::new(disk.power_cut(seed * 997 + step));
-            let (log, report) = Log::open(after, Path::new(DIR), identity(), config(), Some(&end), false).unwrap();
+            let (log, report) =
+                Log::open(after, Path::new(DIR), identity(), config(), Extent::Checkpoint(&end)).unwrap();
             assert_eq!(report.damaged, None, "step {step} seed {seed}");
             assert_eq!(log.end(), end, "step {step} seed {seed}");
             assert_eq!(read_batches(&log, 0, i64::MAX).len(), batches, "step {step} seed {seed}");
@@ -268,12 +276,13 @@ fn a_torn_tail_is_cut_and_rot_below_the_end_is_set_aside() {
 
     let torn = disk.process_killed();
     torn.corrupt(&path, places[5] as usize + 100, 1);
-    let (log, report) = Log::open(Arc::new(torn), Path::new(DIR), identity(), config(), None, false).unwrap();
+    let (log, report) = Log::open(Arc::new(torn), Path::new(DIR), identity(), config(), Extent::LastSegment).unwrap();
     assert_eq!((log.log_end_offset(), report.truncated_bytes), (25, bytes.len() as u64));
 
     let rotten = disk.process_killed();
     rotten.corrupt(&path, places[5] as usize + 100, 1);
-    let (log, report) = Log::open(Arc::new(rotten), Path::new(DIR), identity(), config(), Some(&end), false).unwrap();
+    let (log, report) =
+        Log::open(Arc::new(rotten), Path::new(DIR), identity(), config(), Extent::Checkpoint(&end)).unwrap();
     assert_eq!(log.log_end_offset(), 30, "never truncated");
     let (from, to) = report.damaged.unwrap();
     assert!(from <= 25 && to == 30);
@@ -299,7 +308,7 @@ fn bad_derived_files_are_made_anew() {
             }
         }
         let (log, _) =
-            Log::open(Arc::new(disk.clone()), Path::new(DIR), identity(), config(), Some(&end), false).unwrap();
+            Log::open(Arc::new(disk.clone()), Path::new(DIR), identity(), config(), Extent::Checkpoint(&end)).unwrap();
         assert_eq!((log.producers(), log.leader_epochs()), (producers, epochs.as_slice()), "{victim}");
         assert_eq!(read_batches(&log, 0, i64::MAX).len(), 30, "{victim}");
         assert_eq!(log.offset_for_timestamp(3, i64::MAX).unwrap().unwrap().offset, 3);
@@ -351,4 +360,51 @@ fn a_range_given_out_stays_readable_after_its_segment_is_deleted() {
     slices.slices[0].file.read_exact_at(&mut bytes, slices.slices[0].position).unwrap();
     assert_eq!(BatchHeader::parse(&bytes).unwrap().base_offset, 0);
     assert!(disk.open(&dir.path().join("t-0/00000000000000000000.log"), OpenMode::Read).is_err());
+}
+
+#[test]
+fn a_sealed_segment_that_is_lost_or_cut_short_leaves_a_hole_that_is_refused() {
+    let disk = SimDisk::new();
+    let mut log = Log::create(Arc::new(disk.clone()), Path::new(DIR), identity(), config()).unwrap();
+    let bytes = records_of(5, 0, Compression::None);
+    for _ in 0..40 {
+        append(&mut log, &bytes, 1);
+    }
+    let end = log.capture().unwrap().end;
+    let bases = segments_in(&disk, Path::new(DIR)).unwrap();
+    assert!(bases.len() >= 4);
+    let path = |base: i64| Path::new(DIR).join(format!("{base:020}.log"));
+    let (first, victim, next) = (bases[0], bases[1], bases[2]);
+    let spoiled = |spoil: &dyn Fn(&SimDisk)| {
+        let spoiled = disk.process_killed();
+        spoil(&spoiled);
+        let extent = Extent::Checkpoint(&end);
+        let (mut log, _) = Log::open(Arc::new(spoiled), Path::new(DIR), identity(), config(), extent).unwrap();
+        log.restore_log_start(0);
+        assert_eq!((log.log_start_offset(), log.log_end_offset()), (0, 200));
+        log
+    };
+    let lost = spoiled(&|disk| disk.remove_file(&path(victim)).unwrap());
+    assert_eq!(lost.quarantined(), [(victim, next)]);
+    let short = spoiled(&|disk| {
+        disk.open(&path(victim), OpenMode::ReadWrite).unwrap().set_len(104 + bytes.len() as u64 * 2 + 9).unwrap();
+    });
+    assert_eq!(short.quarantined(), [(victim + 10, next)]);
+    assert_eq!(short.offset_for_timestamp(0, 200).unwrap().unwrap().offset, 0);
+    let beginning = spoiled(&|disk| disk.remove_file(&path(first)).unwrap());
+    assert_eq!(beginning.quarantined(), [(0, victim)]);
+    for log in [lost, short, beginning] {
+        let (from, to) = log.quarantined()[0];
+        for inside in [from, to - 1] {
+            assert!(matches!(log.read(inside, 100, true, 200), Err(ReadError::Damaged { .. })));
+        }
+        assert_eq!(read_batches(&log, to, 200).len() as i64, (200 - to) / 5, "all that lies behind is served");
+        let before = read_batches_below(&log, from);
+        assert_eq!(before as i64, from / 5, "all that lies before is served, and nothing beyond it at once");
+    }
+}
+
+/// Batches that reads from offset 0 bring before they are refused at `bound`.
+fn read_batches_below(log: &Log, bound: i64) -> usize {
+    if bound == 0 { 0 } else { read_batches(log, 0, bound).len() }
 }

@@ -143,7 +143,7 @@ impl Storage {
         for ((id, entry), captured) in entries.into_iter().zip(captured) {
             // deleted meanwhile: the journal says so behind the mark
             let Some(known) = list.by_id.get_mut(&id) else { continue };
-            known.last = captured;
+            known.last = captured.clone();
             let (topic_id, partition) = entry.key;
             replicas.push(ReplicaCheckpoint {
                 replica: id,
@@ -151,10 +151,11 @@ impl Storage {
                 partition,
                 dir: entry.dir,
                 captured: captured.lsn,
-                unjournaled: entry.solo.is_unjournaled(),
+                unjournaled: captured.unjournaled,
                 log_start_offset: captured.log_start_offset,
                 vote: None,
                 end: captured.end,
+                quarantined: captured.quarantined,
             });
         }
         let next_replica_id = list.next_id;
@@ -178,9 +179,8 @@ impl Storage {
             }
             _ => capturing.iter().flatten().try_for_each(Capturing::sync)?,
         }
-        let last = |(_, entry): &(ReplicaId, Entry)| entry.last;
-        let of = |(capturing, entry): (&Option<Capturing<'_>>, _)| {
-            capturing.as_ref().map_or_else(|| last(entry), Capturing::captured)
+        let of = |(capturing, (_, entry)): (&Option<Capturing<'_>>, &(ReplicaId, Entry))| {
+            capturing.as_ref().map_or_else(|| entry.last.clone(), Capturing::captured)
         };
         Ok(capturing.iter().zip(entries).map(of).collect())
     }

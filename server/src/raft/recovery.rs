@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     journal::{self, Journal, JournalConfig, Lsn, OwnedRecord, Record, ReplicaCheckpoint, ReplicaId},
-    log::{AppendError, InternalKind, Log, LogConfig, LogError, LogIdentity},
-    os::disk::SharedDisk,
+    log::{AppendError, Extent, InternalKind, Log, LogConfig, LogEnd, LogError, LogIdentity, OpenReport},
+    os::{disk::SharedDisk, random::Random},
 };
 
 /// What a start finds.
@@ -33,7 +33,6 @@ pub(super) struct Recovered {
 pub(super) struct Found {
     pub key: ReplicaKey,
     pub dir: String,
-    pub unjournaled: bool,
     pub state: State,
     pub last: Captured,
 }
@@ -52,7 +51,12 @@ struct Rebuild<'a> {
 ///
 /// # Errors
 /// The disk's, a newer format, or a journal that cannot be read.
-pub(super) fn recover(disk: &SharedDisk, dir: &Path, config: JournalConfig) -> Result<Recovered, StorageError> {
+pub(super) fn recover(
+    disk: &SharedDisk,
+    dir: &Path,
+    config: JournalConfig,
+    random: &Random,
+) -> Result<Recovered, StorageError> {
     let recovery = journal::recover(disk, &dir.join("journal"), config)?;
     for damage in recovery.damage() {
         tracing::error!(from = damage.from.0, to = damage.to.0, "journal is damaged: the segments' own copy is used");
@@ -64,34 +68,44 @@ pub(super) fn recover(disk: &SharedDisk, dir: &Path, config: JournalConfig) -> R
         rebuild.next_replica_id = checkpoint.next_replica_id;
         rebuild.last_boot_epoch = checkpoint.boot_epoch;
         for replica in &checkpoint.replicas {
-            rebuild.open(replica)?;
+            rebuild.open(replica, recovery.log_start(replica.replica))?;
         }
     }
     recovery.replay(|end, record| rebuild.take(end, record))?;
     if damaged {
         rebuild.adopt(recovery.end())?;
     }
+    rebuild.report();
     let Rebuild { replicas, next_replica_id, last_boot_epoch, .. } = rebuild;
     let boot_epoch = last_boot_epoch.saturating_add(1);
     let journal = recovery.start(boot_epoch)?;
-    journal.append(&Record::BootEpoch { epoch: boot_epoch }, None)?;
+    let started = journal.append(&Record::BootEpoch { epoch: boot_epoch, nonce: random.u64() }, None)?;
+    // clients will see this epoch: it must not come again after a power cut
+    journal.sync_blocking(started)?;
     Ok(Recovered { journal, boot_epoch, next_replica_id, replicas, mended: damaged })
 }
 
 impl Rebuild<'_> {
-    /// Opens a log where its checkpoint says. A damaged one is set aside, the others go on.
-    fn open(&mut self, replica: &ReplicaCheckpoint) -> Result<(), StorageError> {
+    /// Opens a log where its checkpoint says; `moved_start` is where the journal lets it start in the end. A damaged one is
+    /// set aside, the others go on.
+    fn open(&mut self, replica: &ReplicaCheckpoint, moved_start: Option<i64>) -> Result<(), StorageError> {
         let path = self.dir.join(&replica.dir);
         let key = (Uuid::from_bytes(replica.topic_id), replica.partition);
         let identity = LogIdentity { topic_id: key.0, partition: key.1 };
         let (disk, config) = (self.disk.clone(), LogConfig::default());
         let keep_tail = self.damaged || replica.unjournaled;
-        let state = match Log::open(disk, &path, identity, config, Some(&replica.end), keep_tail) {
+        let extent = if keep_tail { Extent::Beyond(&replica.end) } else { Extent::Checkpoint(&replica.end) };
+        let opened = match Log::open(disk, &path, identity, config, extent) {
+            // retention deleted what the checkpoint knew
+            Err(LogError::Missing { .. }) if moved_start >= Some(replica.end.next_offset) => {
+                self.open_behind(&path, identity, &replica.end, keep_tail)
+            }
+            opened => opened,
+        };
+        let state = match opened {
             Ok((mut log, report)) => {
                 log.restore_log_start(replica.log_start_offset);
-                if let Some((from, to)) = report.damaged {
-                    tracing::error!(log = %path.display(), from, to, "offsets are damaged: reads of them are refused");
-                }
+                replica.quarantined.iter().for_each(|(from, to)| log.quarantine(*from, *to));
                 if !report.rebuilt.is_empty() {
                     tracing::warn!(log = %path.display(), files = ?report.rebuilt, "derived files were bad: made anew");
                 }
@@ -103,10 +117,44 @@ impl Rebuild<'_> {
                 State::Failed(error.to_string().into())
             }
         };
-        let last = Captured { end: replica.end, log_start_offset: replica.log_start_offset, lsn: replica.captured };
-        let found = Found { key, dir: replica.dir.clone(), unjournaled: replica.unjournaled, state, last };
-        self.replicas.insert(replica.replica, found);
+        let last = Captured {
+            end: replica.end,
+            log_start_offset: replica.log_start_offset,
+            quarantined: replica.quarantined.clone(),
+            lsn: replica.captured,
+            unjournaled: replica.unjournaled,
+        };
+        self.replicas.insert(replica.replica, Found { key, dir: replica.dir.clone(), state, last });
         Ok(())
+    }
+
+    /// A log whose segments up to the checkpoint's end are gone: what follows is taken as it lies, or comes from the journal.
+    fn open_behind(
+        &self,
+        path: &Path,
+        identity: LogIdentity,
+        end: &LogEnd,
+        keep_tail: bool,
+    ) -> Result<(Log, OpenReport), LogError> {
+        if keep_tail {
+            let opened = Log::open(self.disk.clone(), path, identity, LogConfig::default(), Extent::AllSegments);
+            if opened.is_ok() {
+                return opened;
+            }
+        }
+        let emptied = Log::open_emptied(self.disk.clone(), path, identity, LogConfig::default(), end)?;
+        Ok((emptied, OpenReport::default()))
+    }
+
+    /// Says what cannot be served.
+    fn report(&self) {
+        for found in self.replicas.values() {
+            let State::Open(log) = &found.state else { continue };
+            for (from, to) in log.quarantined() {
+                let log = log.dir().display();
+                tracing::error!(%log, from, to, "offsets are damaged or lost: reads of them are refused");
+            }
+        }
     }
 
     /// Takes in one record; `end` is the position behind it.
@@ -179,8 +227,8 @@ impl Rebuild<'_> {
             StorageError::at(&path, self.disk.remove_dir_all(&path))?;
         }
         let log = Log::create(self.disk.clone(), &path, identity, LogConfig::default())?;
-        let last = Captured { end: log.end(), log_start_offset: 0, lsn };
-        self.replicas.insert(replica, Found { key, dir, unjournaled: false, state: State::Open(log), last });
+        let last = Captured::of(&log, lsn);
+        self.replicas.insert(replica, Found { key, dir, state: State::Open(log), last });
         Ok(())
     }
 }
@@ -190,10 +238,10 @@ impl Rebuild<'_> {
     fn keep(&mut self, lsn: Lsn, replica: ReplicaId, key: ReplicaKey, dir: &str) -> bool {
         let identity = LogIdentity { topic_id: key.0, partition: key.1 };
         let path = self.dir.join(dir);
-        let opened = Log::open(self.disk.clone(), &path, identity, LogConfig::default(), None, true);
+        let opened = Log::open(self.disk.clone(), &path, identity, LogConfig::default(), Extent::AllSegments);
         let Ok((log, _)) = opened else { return false };
-        let last = Captured { end: log.end(), log_start_offset: log.log_start_offset(), lsn };
-        let found = Found { key, dir: dir.to_owned(), unjournaled: false, state: State::Open(log), last };
+        let last = Captured::of(&log, lsn);
+        let found = Found { key, dir: dir.to_owned(), state: State::Open(log), last };
         self.replicas.insert(replica, found);
         true
     }
@@ -225,7 +273,6 @@ fn replay(log: &mut Log, index: u64, base_offset: i64, frame: &[u8]) -> Result<(
             log.append_internal(InternalKind::Void, b"lost", epoch)?;
         }
         if base_offset > from {
-            tracing::error!(log = %log.dir().display(), from, to = base_offset, "offsets are lost: reads of them are refused");
             log.quarantine(from, base_offset);
         }
     }

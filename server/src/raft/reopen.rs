@@ -2,7 +2,7 @@
 //! on a directory that serves nobody. Not here: what was cut off, and who may decide that.
 
 use super::{error::StorageError, solo::State, storage::Storage};
-use crate::log::{Log, LogConfig, LogIdentity};
+use crate::log::{Extent, Log, LogConfig, LogIdentity};
 
 impl Storage {
     /// Opens the log in the directory `name` up to its last whole frame, whatever journal and checkpoint say of it. The
@@ -15,7 +15,7 @@ impl Storage {
         let Some(entry) = list.by_id.values().find(|entry| entry.dir == name) else { return Ok(None) };
         let identity = LogIdentity { topic_id: entry.key.0, partition: entry.key.1 };
         let (disk, path) = (self.shared.disk.clone(), self.shared.dir.join(name));
-        let (mut log, _) = Log::open(disk, &path, identity, LogConfig::default(), None, true)?;
+        let (mut log, _) = Log::open(disk, &path, identity, LogConfig::default(), Extent::LastSegment)?;
         log.restore_log_start(entry.last.log_start_offset);
         let end = log.log_end_offset();
         drop(entry.solo.replace(State::Open(log)));

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use super::{commit::CommitListener, error::ReplicaError, storage::Shared};
 use crate::{
     journal::{JournalError, JournalFailed, Lsn, Record, ReplicaId},
-    log::{AppendError, Appended, Log, LogConfig, LogError, SequenceCheck},
+    log::{AppendError, Appended, Capture, Log, LogConfig, LogEnd, LogError, SequenceCheck},
 };
 
 /// What an acknowledged entry survives.
@@ -374,7 +374,9 @@ impl Solo {
         if idle {
             log.close_files();
         }
-        Ok(Some(Capturing { capture, lsn: self.shared.journal.written(), _syncing: syncing }))
+        // told under the same lock as the end: entries between a capture and a switch are in segments only
+        let unjournaled = self.is_unjournaled();
+        Ok(Some(Capturing { capture, lsn: self.shared.journal.written(), unjournaled, _syncing: syncing }))
     }
 
     /// Moves the log start up to `offset`; it never goes back. The receiver hears when the move survives a crash; files of
@@ -425,7 +427,7 @@ impl Solo {
     }
 
     /// Whether a checkpoint must say that entries bypass the journal.
-    pub(super) fn is_unjournaled(&self) -> bool {
+    fn is_unjournaled(&self) -> bool {
         self.announced.load(Ordering::Acquire) || self.durability() == Durability::WriteCaching
     }
 
@@ -478,8 +480,9 @@ impl Solo {
 
 /// A log's files on their way to the disk. While it lives, nobody else takes some of them for synced.
 pub(super) struct Capturing<'a> {
-    capture: crate::log::Capture,
+    capture: Capture,
     lsn: Lsn,
+    unjournaled: bool,
     _syncing: MutexGuard<'a, ()>,
 }
 
@@ -496,18 +499,29 @@ impl Capturing<'_> {
 
     /// What a checkpoint may say, once they do.
     pub fn captured(&self) -> Captured {
-        let Self { capture, lsn, .. } = self;
-        Captured { end: capture.end, log_start_offset: capture.log_start_offset, lsn: *lsn }
+        let Capture { end, log_start_offset, quarantined, .. } = &self.capture;
+        let (end, log_start_offset, quarantined) = (*end, *log_start_offset, quarantined.clone());
+        Captured { end, log_start_offset, quarantined, lsn: self.lsn, unjournaled: self.unjournaled }
     }
 }
 
-/// What a checkpoint may say of a replica: its log's end and start, and the position in the journal below which its records
-/// are in its files.
-#[derive(Debug, Clone, Copy)]
+/// What a checkpoint may say of a replica.
+#[derive(Debug, Clone)]
 pub(super) struct Captured {
-    pub end: crate::log::LogEnd,
+    pub end: LogEnd,
     pub log_start_offset: i64,
+    pub quarantined: Vec<(i64, i64)>,
+    /// Its records below this are in the synced segments.
     pub lsn: Lsn,
+    pub unjournaled: bool,
+}
+
+impl Captured {
+    /// Of a log that the journal tells from `lsn` on.
+    pub fn of(log: &Log, lsn: Lsn) -> Self {
+        let (end, log_start_offset, quarantined) = (log.end(), log.log_start_offset(), log.quarantined().to_vec());
+        Self { end, log_start_offset, quarantined, lsn, unjournaled: false }
+    }
 }
 
 fn is_full(cause: &io::Error) -> bool {

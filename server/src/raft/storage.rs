@@ -18,7 +18,7 @@ use super::{
     meta_properties::MetaProperties,
     recovery,
     room::Room,
-    solo::{Durability, Solo, State},
+    solo::{Captured, Durability, Solo, State},
 };
 use crate::{
     journal::{Journal, JournalConfig, Record, ReplicaId},
@@ -126,7 +126,7 @@ pub(super) struct Entry {
     pub dir: String,
     pub solo: Arc<Solo>,
     /// What the last checkpoint said; it stands for a replica whose log cannot be captured.
-    pub last: super::solo::Captured,
+    pub last: Captured,
 }
 
 impl Replicas {
@@ -155,7 +155,7 @@ impl Storage {
         let properties = MetaProperties::load_or_create(&disk, dir, config.node_id, random)?;
         // before anything is written, or a failure could come before the watch
         let file_system = disk.file_system(dir).ok();
-        let recovered = recovery::recover(&disk, dir, config.journal)?;
+        let recovered = recovery::recover(&disk, dir, config.journal, random)?;
         let shared = Arc::new(Shared {
             room: Room::new(disk.clone(), dir.clone(), config.reserve_bytes),
             disk,
@@ -168,7 +168,7 @@ impl Storage {
         let mut replicas =
             Replicas { by_id: BTreeMap::new(), next_id: recovered.next_replica_id, unsynced_names: true };
         for (id, found) in recovered.replicas {
-            let durability = if found.unjournaled { Durability::WriteCaching } else { Durability::Journaled };
+            let durability = if found.last.unjournaled { Durability::WriteCaching } else { Durability::Journaled };
             let solo = Solo::new(id, recovered.boot_epoch, shared.clone(), found.state, durability);
             replicas.by_id.insert(id, Entry { key: found.key, dir: found.dir, solo, last: found.last });
         }
@@ -246,7 +246,7 @@ impl Storage {
         let identity = LogIdentity { topic_id, partition };
         let log = Log::create(shared.disk.clone(), &path, identity, config)?;
         list.unsynced_names = true;
-        let last = super::solo::Captured { end: log.end(), log_start_offset: 0, lsn };
+        let last = Captured::of(&log, lsn);
         let solo = Solo::new(id, self.boot_epoch, shared.clone(), State::Open(log), Durability::Journaled);
         list.by_id.insert(id, Entry { key, dir: name.to_owned(), solo: solo.clone(), last });
         Ok(solo)

@@ -5,7 +5,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -24,6 +24,8 @@ use crate::{
         random::Random,
     },
 };
+
+mod random;
 
 const DIR: &str = "/data/broker";
 const KEY: ReplicaKey = (Uuid::from_u128(7), 0);
@@ -45,7 +47,9 @@ fn fresh() -> SimDisk {
 }
 
 fn open(disk: &SimDisk) -> Result<Arc<Storage>, StorageError> {
-    Storage::open(Arc::new(disk.clone()), &config(), &Random::seeded(1))
+    // each start draws other numbers, as in life
+    static STARTS: AtomicU64 = AtomicU64::new(1);
+    Storage::open(Arc::new(disk.clone()), &config(), &Random::seeded(STARTS.fetch_add(1, Ordering::Relaxed)))
 }
 
 fn only_replica(storage: &Storage) -> Arc<Solo> {
