@@ -9,6 +9,7 @@
 )]
 
 mod http;
+mod metrics;
 mod produce;
 mod replay;
 mod survive;

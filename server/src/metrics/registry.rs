@@ -39,6 +39,10 @@ impl Counter {
     pub fn increment(&self) {
         self.add(1);
     }
+    /// Brings it up to a number that is counted elsewhere.
+    pub fn raise_to(&self, count: u64) {
+        self.0.fetch_max(count, Relaxed);
+    }
     /// The number now.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)

@@ -105,13 +105,17 @@ impl Node {
         let gauge = |name, help| -> Gauge { registry.gauge(name, help, &[]) };
         let count = gauge("tidemark_partitions", "partitions on this broker");
         let bytes = gauge("tidemark_log_bytes", "bytes of all segments");
-        let syncs = gauge("tidemark_journal_syncs", "syncs of the journal since the start");
+        let usable = gauge("tidemark_disk_usable_bytes", "bytes that the disk of the data still takes");
+        let syncs = registry.counter("tidemark_journal_syncs_total", "syncs of the journal", &[]);
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        registry.gauge("tidemark_build_info", "1; the label says what runs", &version).set(1);
         move || {
             let dir = partitions.log_dir();
             let sizes = dir.partitions.iter().map(|partition| partition.size_bytes).sum::<u64>();
             count.set(dir.partitions.len() as i64);
             bytes.set(i64::try_from(sizes).unwrap_or(i64::MAX));
-            syncs.set(i64::try_from(storage.journal_syncs()).unwrap_or(i64::MAX));
+            usable.set(dir.usable_bytes);
+            syncs.raise_to(storage.journal_syncs());
             registry.render()
         }
     }

@@ -41,6 +41,9 @@ pub fn tell(peer: &mut Peer) {
         let asked = request(peer, "purged", 0, 3 + i64::from(version));
         peer.ask(&format!("DeleteRecords v{version}"), &asked, version);
     }
+    let mut twice = request(peer, "purged", 0, 5);
+    twice.topics[0].partitions.insert(0, DeleteRecordsPartition::default().with_offset(7));
+    peer.ask("DeleteRecords, one partition twice", &twice, 2);
     let back = request(peer, "purged", 0, 2);
     peer.ask("DeleteRecords, back", &back, 2);
     for (case, offset) in [("below the start", 3), ("at the start", 5), ("from 0", 0)] {

@@ -153,7 +153,9 @@ fn targets(peer: &mut Peer, id: Uuid) {
     let mut none = request(peer, "read", vec![]);
     none.topics.clear();
     peer.ask("Fetch, no topics", &none, 11);
-    // one partition twice is left out: Kafka reads it once, we answer each; to look for doubles would cost every fetch
+    let twice = vec![partition(0, 3), partition(1, 0), partition(0, 0)];
+    peer.ask("Fetch, one partition twice", &request(peer, "read", twice.clone()), 11);
+    peer.ask("Fetch v13, one partition twice", &by_id(peer, id, twice), 13);
 }
 
 fn leader_epochs(peer: &mut Peer) {

@@ -14,6 +14,7 @@ use crate::peer::{Peer, now_ms};
 pub fn tell(peer: &mut Peer) {
     let id = create(peer, "written", 2, &[]);
     versions(peer, id);
+    twice(peer);
     acks(peer);
     targets(peer, id);
     damage(peer);
@@ -37,6 +38,17 @@ fn versions(peer: &mut Peer, id: Uuid) {
     peer.ask("Produce v13", &by_id(id, batch(2)), 13);
     peer.ask("Produce v13, unknown id", &by_id(Uuid::from_u128(7), batch(2)), 13);
     peer.ask("Produce v13, no id", &by_id(Uuid::nil(), batch(2)), 13);
+}
+
+/// The last entry counts.
+fn twice(peer: &mut Peer) {
+    let mut request = to_partition(peer, "written", 0, Some(batch(1)));
+    request.topic_data[0]
+        .partition_data
+        .extend(to_partition(peer, "written", 0, Some(batch(3))).topic_data[0].partition_data.clone());
+    peer.ask("Produce, one partition twice", &request, 9);
+    let after = to_partition(peer, "written", 0, Some(batch(1)));
+    peer.ask("Produce, after one partition twice", &after, 9);
 }
 
 fn acks(peer: &mut Peer) {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::BytesMut;
+use rustix::net::SendFlags;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, Interest, ReadBuf},
     net::TcpStream,
@@ -84,15 +85,22 @@ impl Stream {
         }
     }
 
-    /// Writes all parts.
+    /// Writes all parts. `more` says that a file range follows at once, so that the kernel may wait with a packet.
     ///
     /// # Errors
     /// The machine's.
-    pub async fn write_parts(&mut self, parts: &mut [IoSlice<'_>]) -> io::Result<()> {
+    pub async fn write_parts(&mut self, parts: &mut [IoSlice<'_>], more: bool) -> io::Result<()> {
         let mut rest = parts;
         IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
-            let written = self.write_vectored(rest).await?;
+            let written = match self {
+                Self::Tcp(stream) if more => {
+                    let first: &[u8] = &rest[0];
+                    let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+                    stream.async_io(Interest::WRITABLE, || Ok(rustix::net::send(&*stream, first, flags)?)).await?
+                }
+                _ => self.write_vectored(rest).await?,
+            };
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
