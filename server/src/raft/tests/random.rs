@@ -236,6 +236,8 @@ impl Story {
                     Some(replica) => {
                         known.made = Reach::all(true);
                         known.gone = Reach::default();
+                        // until the next checkpoint a start does not know that write caching was switched off
+                        known.cached = replica.durability() == Durability::WriteCaching;
                         replica.look(|log| check_log(log, known, killed, &about)).unwrap();
                     }
                 }
@@ -291,7 +293,7 @@ fn check_log(log: &Log, known: &mut Known, killed: bool, about: &str) {
     known.emptied |= known.cached && !killed && end == start;
     for info in log.producers().into_iter().filter(|_| !known.emptied) {
         let sent = known.sent.iter().map(|sent| BatchHeader::parse(&sent.bytes).unwrap());
-        let last = sent.filter(|header| header.producer_id == info.producer_id).last();
+        let last = sent.rev().find(|header| header.producer_id == info.producer_id);
         assert_eq!(Some(info.last_sequence), last.map(|header| header.last_sequence()), "{about}: {info:?}");
     }
 }
