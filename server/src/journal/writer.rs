@@ -358,7 +358,7 @@ impl Shared {
 
     fn unless_full<T>(&self, result: io::Result<T>) -> Result<T, JournalError> {
         result.map_err(|cause| match cause.kind() {
-            io::ErrorKind::StorageFull => JournalError::Full { path: self.dir.clone() },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => JournalError::Full { path: self.dir.clone() },
             _ => JournalError::Io { path: self.dir.clone(), cause },
         })
     }

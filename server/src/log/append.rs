@@ -1,6 +1,6 @@
 //! Appending: the log gives a frame its offset and epoch, writes it, and notes what follows from it.
 
-use std::io::IoSlice;
+use std::io::{ErrorKind, IoSlice};
 
 use tidemark_record::{
     BatchHeader,
@@ -200,9 +200,13 @@ impl Log {
 }
 
 /// `None` where only room was lacking.
-fn unless_full<T>(result: Result<T, LogError>) -> Result<Option<T>, LogError> {
+pub(super) fn unless_full<T>(result: Result<T, LogError>) -> Result<Option<T>, LogError> {
     match result {
-        Err(LogError::Io { cause, .. }) if cause.kind() == std::io::ErrorKind::StorageFull => Ok(None),
+        Err(LogError::Io { cause, .. })
+            if matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
+        {
+            Ok(None)
+        }
         result => result.map(Some),
     }
 }

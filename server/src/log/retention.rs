@@ -1,6 +1,7 @@
 //! What retention would like to drop, and dropping it. The owner decides: the new log start is journaled before files go.
 
 use super::{
+    append::unless_full,
     error::{LogError, ReadError},
     log::Log,
 };
@@ -61,7 +62,8 @@ impl Log {
             && self.active().has_batches()
             && self.next_offset > self.active().base_offset
         {
-            self.roll()?;
+            // on a full disk the others go, and this one at the next round
+            unless_full(self.roll())?;
         }
         let mut deleted = 0;
         while self.segments.get(1).is_some_and(|next| next.base_offset <= self.log_start_offset) {

@@ -389,8 +389,9 @@ impl Solo {
         let mut state = self.write();
         let log = state.log_mut()?;
         let before = log.log_start_offset();
-        let start = log.set_log_start(offset);
+        let start = before.max(offset.min(log.log_end_offset()));
         if self.durability() == Durability::Volatile || start == before {
+            log.set_log_start(start);
             // whoever waits may have gone: there is nobody to tell
             let _ = sender.send(());
             return Ok((start, receiver));
@@ -401,10 +402,15 @@ impl Solo {
                 let _ = sender.send(());
             }
         });
-        if let Err(error) = self.shared.journal.append(&record, Some(told)) {
-            return Err(self.fail(&mut state, &error.to_string()));
+        match self.shared.journal.append(&record, Some(told)) {
+            Ok(_) => {
+                log.set_log_start(start);
+                Ok((start, receiver))
+            }
+            // nothing was written, and nothing moved
+            Err(error @ JournalError::Full { .. }) => Err(ReplicaError::Storage(error.to_string())),
+            Err(error) => Err(self.fail(&mut state, &error.to_string())),
         }
-        Ok((start, receiver))
     }
 
     /// Removes the files of segments below the log start, which is durable already.

@@ -277,6 +277,21 @@ fn a_full_disk_refuses_and_takes_again_without_a_restart() {
 }
 
 #[test]
+fn a_log_start_that_the_full_journal_does_not_take_does_not_move() {
+    let disk = fresh();
+    let storage = open(&disk).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    (0..60).for_each(|round| assert!(append(&replica, round).is_ok()));
+    disk.limit_free_space(Some(0));
+    let refused =
+        (1..180).find_map(|start| replica.move_log_start(start).err().map(|_| start)).expect("the file is full");
+    assert_eq!(replica.look(|log| log.log_start_offset()).unwrap(), refused - 1);
+    assert!(futures_util::FutureExt::now_or_never(storage.failed()).is_none(), "a full disk is no failure");
+    disk.limit_free_space(None);
+    assert_eq!(replica.move_log_start(180).unwrap().0, 180);
+}
+
+#[test]
 fn a_damaged_log_is_refused_alone_and_a_damaged_journal_is_mended_from_segments() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
