@@ -339,10 +339,9 @@ impl Log {
     }
 
     /// Removes snapshots above the log's end: of entries that were lost or taken back, and whose offsets others will have.
-    pub(super) fn drop_snapshots_beyond_end(&mut self) -> Result<(), LogError> {
-        let next_offset = self.next_offset;
-        self.snapshot_written = if self.snapshot_written > next_offset { 0 } else { self.snapshot_written };
-        while let Some(offset) = self.checkpoint_snapshots.pop_back_if(|offset| *offset > next_offset) {
+    pub(super) fn drop_snapshots_beyond(&mut self, end_offset: i64) -> Result<(), LogError> {
+        self.snapshot_written = if self.snapshot_written > end_offset { 0 } else { self.snapshot_written };
+        while let Some(offset) = self.checkpoint_snapshots.pop_back_if(|offset| *offset > end_offset) {
             let path = self.dir.join(file_name(offset, "snapshot"));
             if self.disk.exists(&path) {
                 at(&path, self.disk.remove_file(&path))?;

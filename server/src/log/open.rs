@@ -80,6 +80,12 @@ impl Log {
             }
         };
         log.check_sealed(first_walked, &mut report)?;
+        // one behind the checkpoint may be of another history: removing it was not synced, and the power went
+        let vouched = match extent {
+            Extent::Checkpoint(end) | Extent::Beyond(end) => end.next_offset,
+            Extent::LastSegment | Extent::AllSegments => 0,
+        };
+        log.drop_snapshots_beyond(vouched)?;
         log.restored(&mut report)?;
         Ok((log, report))
     }
@@ -105,6 +111,7 @@ impl Log {
         (log.next_offset, log.next_index) = (end.next_offset, end.next_index);
         log.last_leader_epoch = end.last_leader_epoch;
         log.start_segment()?;
+        log.drop_snapshots_beyond(end.next_offset)?;
         log.restored(&mut OpenReport::default())?;
         Ok(log)
     }
@@ -113,7 +120,6 @@ impl Log {
     fn restored(&mut self, report: &mut OpenReport) -> Result<(), LogError> {
         self.size_bytes = self.segments.iter().map(|segment| u64::from(segment.size)).sum();
         self.log_start_offset = self.segments.front().map_or(0, |first| first.base_offset);
-        self.drop_snapshots_beyond_end()?;
         self.load_epochs(report)?;
         self.load_producers(report)?;
         self.close_files();

@@ -30,7 +30,7 @@ impl Log {
         // offsets below the log start were given out once: a gap before it does not bring them back
         self.next_offset = self.next_offset.max(self.log_start_offset);
         self.size_bytes = self.segments.iter().map(|segment| u64::from(segment.size)).sum();
-        self.drop_snapshots_beyond_end()
+        self.drop_snapshots_beyond(self.next_offset)
     }
 
     /// Raft index of the first frame behind the active segment's header.
