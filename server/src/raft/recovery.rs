@@ -25,7 +25,8 @@ pub(super) struct Recovered {
     pub boot_epoch: i32,
     pub next_replica_id: u64,
     pub replicas: BTreeMap<ReplicaId, Found>,
-    /// The journal was damaged and the segments stood in for it: a checkpoint must make that last.
+    /// What was found is not what the last checkpoint leads to: another must make it last before anything is built on it. The
+    /// journal was damaged and segments stood in for it; or a log lost its end, and its start jumped over what is left.
     pub mended: bool,
 }
 
@@ -45,6 +46,7 @@ struct Rebuild<'a> {
     last_boot_epoch: i32,
     /// The journal lacks records: whole frames in the segments are kept.
     damaged: bool,
+    mended: bool,
 }
 
 /// Reads journal and logs, and readies the journal to go on.
@@ -62,13 +64,22 @@ pub(super) fn recover(
         tracing::error!(from = damage.from.0, to = damage.to.0, "journal is damaged: the segments' own copy is used");
     }
     let damaged = !recovery.damage().is_empty();
-    let mut rebuild =
-        Rebuild { disk, dir, replicas: BTreeMap::new(), next_replica_id: 0, last_boot_epoch: -1, damaged };
+    let mut rebuild = Rebuild {
+        disk,
+        dir,
+        replicas: BTreeMap::new(),
+        next_replica_id: 0,
+        last_boot_epoch: -1,
+        damaged,
+        mended: damaged,
+    };
     if let Some(checkpoint) = recovery.checkpoint() {
         rebuild.next_replica_id = checkpoint.next_replica_id;
         rebuild.last_boot_epoch = checkpoint.boot_epoch;
         for replica in &checkpoint.replicas {
-            rebuild.open(replica, recovery.log_start(replica.replica))?;
+            // moved before the checkpoint, or after it
+            let moved_start = recovery.log_start(replica.replica).unwrap_or(0).max(replica.log_start_offset);
+            rebuild.open(replica, moved_start)?;
         }
     }
     recovery.replay(|end, record| rebuild.take(end, record))?;
@@ -76,19 +87,19 @@ pub(super) fn recover(
         rebuild.adopt(recovery.end())?;
     }
     rebuild.report();
-    let Rebuild { replicas, next_replica_id, last_boot_epoch, .. } = rebuild;
+    let Rebuild { replicas, next_replica_id, last_boot_epoch, mended, .. } = rebuild;
     let boot_epoch = last_boot_epoch.saturating_add(1);
     let journal = recovery.start(boot_epoch)?;
     let started = journal.append(&Record::BootEpoch { epoch: boot_epoch, nonce: random.u64() }, None)?;
     // clients will see this epoch: it must not come again after a power cut
     journal.sync_blocking(started)?;
-    Ok(Recovered { journal, boot_epoch, next_replica_id, replicas, mended: damaged })
+    Ok(Recovered { journal, boot_epoch, next_replica_id, replicas, mended })
 }
 
 impl Rebuild<'_> {
     /// Opens a log where its checkpoint says; `moved_start` is where the journal lets it start in the end. A damaged one is
     /// set aside, the others go on.
-    fn open(&mut self, replica: &ReplicaCheckpoint, moved_start: Option<i64>) -> Result<(), StorageError> {
+    fn open(&mut self, replica: &ReplicaCheckpoint, moved_start: i64) -> Result<(), StorageError> {
         let path = self.dir.join(&replica.dir);
         let key = (Uuid::from_bytes(replica.topic_id), replica.partition);
         let identity = LogIdentity { topic_id: key.0, partition: key.1 };
@@ -97,7 +108,8 @@ impl Rebuild<'_> {
         let extent = if keep_tail { Extent::Beyond(&replica.end) } else { Extent::Checkpoint(&replica.end) };
         let opened = match Log::open(disk, &path, identity, config, extent) {
             // retention deleted what the checkpoint knew
-            Err(LogError::Missing { .. }) if moved_start >= Some(replica.end.next_offset) => {
+            Err(LogError::Missing { .. }) if moved_start >= replica.end.next_offset => {
+                self.mended = true;
                 self.open_behind(&path, identity, &replica.end, keep_tail)
             }
             opened => opened,
@@ -185,7 +197,9 @@ impl Rebuild<'_> {
             }
             OwnedRecord::LogStart { replica, log_start_offset } => {
                 if let Some(log) = self.log_behind(replica, end) {
+                    let jumps = log_start_offset > log.log_end_offset();
                     log.restore_log_start(log_start_offset);
+                    self.mended |= jumps;
                 }
             }
             // a solo replica elects nobody
