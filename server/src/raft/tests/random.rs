@@ -291,7 +291,7 @@ fn check_log(log: &Log, known: &mut Known, killed: bool, about: &str) {
     known.emptied |= known.cached && !killed && end == start;
     for info in log.producers().into_iter().filter(|_| !known.emptied) {
         let sent = known.sent.iter().map(|sent| BatchHeader::parse(&sent.bytes).unwrap());
-        let last = sent.filter(|header| header.producer_id == info.producer_id).last();
+        let last = sent.rev().find(|header| header.producer_id == info.producer_id);
         assert_eq!(Some(info.last_sequence), last.map(|header| header.last_sequence()), "{about}: {info:?}");
     }
 }
