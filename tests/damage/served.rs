@@ -69,7 +69,7 @@ fn a_damaged_stretch_is_refused_and_the_rest_is_served_and_written_to() {
 
 #[test]
 fn a_hole_in_the_middle_is_refused_and_both_sides_are_served() {
-    let small = || broker().set("log.segment.bytes", "16384");
+    let small = || broker().set("log.roll.ms", "20000");
     let mut first = small().start();
     write(&first, 0, 150);
     assert!(first.terminate().success());
@@ -78,18 +78,14 @@ fn a_hole_in_the_middle_is_refused_and_both_sides_are_served() {
     let base = |place: usize| segments[place].file_stem().unwrap().to_str().unwrap().parse::<i64>().unwrap();
     let (from, to) = (base(1), base(2));
     fs::remove_file(&segments[1]).unwrap();
-    // two starts: what is set aside must stay so behind a checkpoint that knows
+    // at the second start the checkpoint knows what the first one set aside
     let mut second = small().data(first.data()).start();
-    for _ in 0..2 {
-        for inside in [from, to - 1] {
-            let refused = read(&second, Start::Offset(inside)).expect_err("lost");
-            assert_eq!(refused.kafka_error().map(|error| error.code), Some(STORAGE_ERROR), "{refused}");
-        }
-        assert_eq!(read(&second, Start::Offset(to)).unwrap(), (to..150).collect::<Vec<_>>());
-        assert!(second.printed().contains("damaged or lost"), "{}", second.printed());
-        assert!(second.terminate().success());
-        second = small().data(first.data()).start();
-    }
+    assert!(second.printed().contains("damaged or lost"), "{}", second.printed());
+    assert!(second.terminate().success());
+    let third = small().data(first.data()).start();
+    assert_eq!(read(&third, Start::Offset(to)).unwrap(), (to..150).collect::<Vec<_>>());
+    let refused = read(&third, Start::Offset(from)).expect_err("lost");
+    assert_eq!(refused.kafka_error().map(|error| error.code), Some(STORAGE_ERROR), "{refused}");
 }
 
 #[test]
