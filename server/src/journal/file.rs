@@ -42,7 +42,7 @@ impl FileHeader {
         out
     }
 
-    /// `Ok(None)`: no header, as in a file prepared and not used yet, or a damaged one.
+    /// `Ok(None)`: no whole header.
     pub fn decode(bytes: &[u8; FILE_HEADER_LEN as usize], path: &Path) -> Result<Option<Self>, JournalError> {
         let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         if bytes[0..8] != MAGIC || word(60) != checksum::crc32c(&bytes[..60]) {
@@ -105,13 +105,24 @@ impl JournalFile {
         Ok(Self { sequence, path, file, len })
     }
 
-    /// Reads its header.
-    pub fn header(&self) -> Result<Option<FileHeader>, JournalError> {
+    /// Reads its header. What it is without one, [`salvage`](super::salvage) finds out.
+    pub fn header(&self) -> Result<FoundHeader, JournalError> {
         let mut bytes = [0; FILE_HEADER_LEN as usize];
-        if self.len < FILE_HEADER_LEN {
-            return Ok(None);
+        let len = FILE_HEADER_LEN.min(self.len) as usize;
+        at(&self.path, self.file.read_exact_at(&mut bytes[..len], 0))?;
+        if bytes == [0; FILE_HEADER_LEN as usize] {
+            return Ok(FoundHeader::Unused);
         }
-        at(&self.path, self.file.read_exact_at(&mut bytes, 0))?;
-        FileHeader::decode(&bytes, &self.path)
+        Ok(FileHeader::decode(&bytes, &self.path)?.map_or(FoundHeader::Bad, FoundHeader::Whole))
     }
+}
+
+/// What stands where a header belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FoundHeader {
+    Whole(FileHeader),
+    /// Zeros: prepared, and no record in it was ever synced.
+    Unused,
+    /// Torn while it was written, or rotten.
+    Bad,
 }

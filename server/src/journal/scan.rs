@@ -26,6 +26,8 @@ pub struct Damage {
 pub(super) struct Part {
     pub file: JournalFile,
     pub header: FileHeader,
+    /// The header is what the records imply: the one on the disk is torn or rotten.
+    pub salvaged: bool,
 }
 
 /// A good record: its header; the payload is in the scanner.
