@@ -27,6 +27,8 @@ pub(super) struct FileHeader {
     pub previous: u32,
     /// Of the process that wrote it.
     pub boot_epoch: u32,
+    /// Bytes of the file, which never change: with fewer it was cut off.
+    pub len: u64,
 }
 
 impl FileHeader {
@@ -37,6 +39,7 @@ impl FileHeader {
         out[16..24].copy_from_slice(&self.start.0.to_le_bytes());
         out[24..28].copy_from_slice(&self.previous.to_le_bytes());
         out[28..32].copy_from_slice(&self.boot_epoch.to_le_bytes());
+        out[32..40].copy_from_slice(&self.len.to_le_bytes());
         let crc = checksum::crc32c(&out[..60]);
         out[60..64].copy_from_slice(&crc.to_le_bytes());
         out
@@ -51,8 +54,8 @@ impl FileHeader {
         if word(8) > FORMAT_VERSION {
             return Err(JournalError::NewerVersion { path: path.to_path_buf(), found: word(8), known: FORMAT_VERSION });
         }
-        let start = Lsn(u64::from(word(16)) | u64::from(word(20)) << 32);
-        Ok(Some(Self { start, previous: word(24), boot_epoch: word(28) }))
+        let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
+        Ok(Some(Self { start: Lsn(long(16)), previous: word(24), boot_epoch: word(28), len: long(32) }))
     }
 }
 

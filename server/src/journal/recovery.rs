@@ -111,6 +111,7 @@ impl Recovery {
 
     fn walk(&mut self, from: Lsn, previous: u32) -> Result<(), JournalError> {
         let mut scanner = Scanner::new(&self.parts, from, previous);
+        let first_part = scanner.part();
         while let Some((good, damage)) = scanner.next()? {
             self.damage.extend(damage);
             self.log_starts.extend(good.header.log_start());
@@ -118,6 +119,15 @@ impl Recovery {
         self.damage.extend(scanner.damage_at_end());
         (self.end, self.chain) = scanner.position();
         self.last_part = scanner.part();
+        // the writer never goes on in one of them: what was lost is told until a checkpoint no longer needs it
+        for part in self.parts.iter().skip(first_part).filter(|part| part.cut_off()) {
+            let bytes_behind_header = |len: u64| len.saturating_sub(FILE_HEADER_LEN);
+            let from = Lsn(part.header.start.0.saturating_add(bytes_behind_header(part.file.len)));
+            let to = Lsn(part.header.start.0.saturating_add(bytes_behind_header(part.header.len)));
+            tracing::error!(path = %part.file.path.display(), len = part.file.len, was = part.header.len, "journal file is cut off");
+            self.damage.push(Damage { from, to, entry: None });
+        }
+        self.damage.sort_by_key(|damage| damage.from);
         Ok(())
     }
 
@@ -185,7 +195,10 @@ impl Recovery {
             at(&part.file.path, part.file.file.sync_data())?;
         }
         at(&dir, disk.sync_dir(&dir))?;
-        let position = parts.last().map_or(0, |part| FILE_HEADER_LEN + (self.end.0 - part.header.start.0));
+        let position = parts.last().map_or(0, |part| match part.cut_off() {
+            true => part.header.len,
+            false => FILE_HEADER_LEN + (self.end.0 - part.header.start.0),
+        });
         let start = Start {
             disk,
             dir,

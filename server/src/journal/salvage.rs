@@ -50,7 +50,7 @@ fn find(file: &JournalFile, lives: impl Fn(&Header) -> bool) -> Result<Option<Fi
             let Some(header) = bytes.first_chunk().and_then(Header::decode) else { continue };
             let before = offset + place - FILE_HEADER_LEN;
             let Some(start) = header.lsn.0.checked_sub(before).map(Lsn) else { continue };
-            let implied = FileHeader { start, previous: 0, boot_epoch: header.boot_epoch };
+            let implied = FileHeader { start, previous: 0, boot_epoch: header.boot_epoch, len: file.len };
             if before == 0 {
                 first = Some(FileHeader { previous: header.previous, ..implied });
             }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::os::disk::{
-    Disk, SharedDisk,
+    Disk, OpenMode, SharedDisk,
     sim::{Fault, SimDisk},
 };
 
@@ -213,6 +213,39 @@ fn a_rotten_header_over_records_that_a_checkpoint_holds_is_known_by_the_last_of_
     assert_eq!((recovery.end(), recovery.damage()), (replay_from, [].as_slice()));
 }
 
+#[test]
+fn a_file_that_is_cut_off_is_damage_until_a_checkpoint_is_behind_it() {
+    let disk = fresh();
+    let journal = open(&disk).unwrap().start(1).unwrap();
+    for index in 0..20 {
+        append_entry(&journal, index).unwrap();
+        journal.sync_blocking(journal.written()).unwrap();
+    }
+    let last = journal_files(&disk).pop().unwrap();
+    let len = disk.open(&last, OpenMode::Read).unwrap().size().unwrap();
+    for left in (1..64).chain((64..len).step_by(24)).chain([len - 1]) {
+        let cut = disk.process_killed();
+        cut.open(&last, OpenMode::ReadWrite).unwrap().set_len(left).unwrap();
+        if left < 64 {
+            assert!(matches!(open(&cut), Err(JournalError::CutOff { path, .. }) if path == last), "{left} bytes");
+            continue;
+        }
+        let recovery = open(&cut).unwrap();
+        assert!(!recovery.damage().is_empty(), "{left} bytes");
+        let (found, end) = (replayed(&recovery), recovery.end());
+        assert!(found.iter().copied().eq(0..found.len() as u64), "{left} bytes");
+        let journal = recovery.start(2).unwrap();
+        append_entry(&journal, found.len() as u64).unwrap();
+        journal.sync_blocking(journal.written()).unwrap();
+        // a start that ended before its checkpoint tells the next one
+        let again = open(&cut.process_killed()).unwrap();
+        assert!(!again.damage().is_empty() && again.end() > end, "{left} bytes");
+        assert_eq!(replayed(&again).len(), found.len() + 1, "{left} bytes");
+        journal.checkpoint(&Checkpoint { replay_from: journal.mark(), ..Checkpoint::default() }).unwrap();
+        assert_eq!(open(&cut.process_killed()).unwrap().damage(), []);
+    }
+}
+
 fn journal_files(disk: &SimDisk) -> Vec<std::path::PathBuf> {
     let entries = disk.read_dir(Path::new(DIR)).unwrap();
     let mut names: Vec<String> = entries.into_iter().map(|entry| entry.name).collect();
@@ -262,7 +295,7 @@ fn a_newer_format_is_refused_by_name() {
     run(&disk, 1);
     let shared: SharedDisk = Arc::new(disk.clone());
     let path = Path::new(DIR).join("00000000000000000001.journal");
-    let file = shared.open(&path, crate::os::disk::OpenMode::ReadWrite).unwrap();
+    let file = shared.open(&path, OpenMode::ReadWrite).unwrap();
     let mut head = [0; 64];
     file.read_exact_at(&mut head, 0).unwrap();
     head[8] = 9;
