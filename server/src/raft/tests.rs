@@ -26,6 +26,7 @@ use crate::{
 };
 
 mod random;
+mod rot;
 
 const DIR: &str = "/data/broker";
 const KEY: ReplicaKey = (Uuid::from_u128(7), 0);
