@@ -53,6 +53,16 @@ pub enum StorageError {
         /// What is wrong.
         what: String,
     },
+    /// A log's file is there and the system does not let it be read.
+    #[error(
+        "{path}: {cause}; nothing is lost yet: check the disk, the file's owner and the limit of open files, then start again"
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the machine said.
+        cause: io::Error,
+    },
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),

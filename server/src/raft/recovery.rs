@@ -4,7 +4,7 @@
 //! lacks. Only where the journal itself is damaged, or a log bypasses it, whole frames behind the checkpoint are kept.
 //! Not here: the journal's bytes, a log's files.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 use uuid::Uuid;
 
@@ -127,6 +127,9 @@ impl Rebuild<'_> {
                 State::Open(log)
             }
             Err(error @ LogError::NewerVersion { .. }) => return Err(error.into()),
+            Err(LogError::Io { path, cause }) if may_pass(&cause) => {
+                return Err(StorageError::Unreadable { path, cause });
+            }
             Err(error) => {
                 tracing::error!(log = %path.display(), %error, "log cannot be served; other partitions are");
                 State::Failed(error.to_string().into())
@@ -279,6 +282,12 @@ impl Rebuild<'_> {
         }
         Ok(())
     }
+}
+
+/// The disk or the system refused: the file may be whole. A replica that is set aside loses its records once the journal's
+/// files are used again, so that is only for files that are surely gone, or shorter than they must be.
+fn may_pass(cause: &io::Error) -> bool {
+    !matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData)
 }
 
 /// Writes one frame again. Frames between it and the log's end are lost: void frames take their indexes, reads of their

@@ -247,6 +247,21 @@ fn a_rotten_checkpoint_cuts_no_log_that_bypassed_the_journal() {
 }
 
 #[test]
+fn a_log_that_cannot_be_read_now_refuses_the_start_and_keeps_its_records() {
+    let disk = fresh();
+    let storage = open(&disk).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    append(&replica, 0).unwrap();
+    storage.checkpoint().unwrap();
+    append(&replica, 1).unwrap();
+    let (failing, segment) = (disk.process_killed(), Path::new(DIR).join("t-0/00000000000000000000.log"));
+    failing.fail(Fault::Read(segment.clone(), 0));
+    let error = open(&failing).unwrap_err();
+    assert!(matches!(&error, StorageError::Unreadable { path, .. } if *path == segment), "{error}");
+    assert_eq!(rounds(&only_replica(&open(&failing.process_killed()).unwrap())), [0, 1]);
+}
+
+#[test]
 fn a_volatile_replica_is_bounded_and_leaves_nothing() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
