@@ -39,6 +39,14 @@ pub enum JournalError {
         /// Where replay had to start.
         from: u64,
     },
+    /// A file ends inside its header.
+    #[error("journal file {path} is cut off after {len} bytes; restore it, or run `tidemark log verify`")]
+    CutOff {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that are left.
+        len: u64,
+    },
     /// The disk has no room. Nothing of the record counts as written, and the journal goes on.
     #[error("journal {path}: the disk is full")]
     Full {

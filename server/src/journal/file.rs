@@ -27,6 +27,8 @@ pub(super) struct FileHeader {
     pub previous: u32,
     /// Of the process that wrote it.
     pub boot_epoch: u32,
+    /// Bytes of the file, which never change: with fewer it was cut off.
+    pub len: u64,
 }
 
 impl FileHeader {
@@ -37,12 +39,13 @@ impl FileHeader {
         out[16..24].copy_from_slice(&self.start.0.to_le_bytes());
         out[24..28].copy_from_slice(&self.previous.to_le_bytes());
         out[28..32].copy_from_slice(&self.boot_epoch.to_le_bytes());
+        out[32..40].copy_from_slice(&self.len.to_le_bytes());
         let crc = checksum::crc32c(&out[..60]);
         out[60..64].copy_from_slice(&crc.to_le_bytes());
         out
     }
 
-    /// `Ok(None)`: no header, as in a file prepared and not used yet, or a damaged one.
+    /// `Ok(None)`: no whole header.
     pub fn decode(bytes: &[u8; FILE_HEADER_LEN as usize], path: &Path) -> Result<Option<Self>, JournalError> {
         let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         if bytes[0..8] != MAGIC || word(60) != checksum::crc32c(&bytes[..60]) {
@@ -51,8 +54,8 @@ impl FileHeader {
         if word(8) > FORMAT_VERSION {
             return Err(JournalError::NewerVersion { path: path.to_path_buf(), found: word(8), known: FORMAT_VERSION });
         }
-        let start = Lsn(u64::from(word(16)) | u64::from(word(20)) << 32);
-        Ok(Some(Self { start, previous: word(24), boot_epoch: word(28) }))
+        let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
+        Ok(Some(Self { start: Lsn(long(16)), previous: word(24), boot_epoch: word(28), len: long(32) }))
     }
 }
 
@@ -105,13 +108,24 @@ impl JournalFile {
         Ok(Self { sequence, path, file, len })
     }
 
-    /// Reads its header.
-    pub fn header(&self) -> Result<Option<FileHeader>, JournalError> {
+    /// Reads its header. What it is without one, [`salvage`](super::salvage) finds out.
+    pub fn header(&self) -> Result<FoundHeader, JournalError> {
         let mut bytes = [0; FILE_HEADER_LEN as usize];
-        if self.len < FILE_HEADER_LEN {
-            return Ok(None);
+        let len = FILE_HEADER_LEN.min(self.len) as usize;
+        at(&self.path, self.file.read_exact_at(&mut bytes[..len], 0))?;
+        if bytes == [0; FILE_HEADER_LEN as usize] {
+            return Ok(FoundHeader::Unused);
         }
-        at(&self.path, self.file.read_exact_at(&mut bytes, 0))?;
-        FileHeader::decode(&bytes, &self.path)
+        Ok(FileHeader::decode(&bytes, &self.path)?.map_or(FoundHeader::Bad, FoundHeader::Whole))
     }
+}
+
+/// What stands where a header belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FoundHeader {
+    Whole(FileHeader),
+    /// Zeros: prepared, and no record in it was ever synced.
+    Unused,
+    /// Torn while it was written, or rotten.
+    Bad,
 }

@@ -23,6 +23,7 @@ mod error;
 mod file;
 mod record;
 mod recovery;
+mod salvage;
 mod scan;
 mod writer;
 

@@ -2,14 +2,16 @@
 
 use std::{
     collections::BTreeMap,
+    io::IoSlice,
     path::{Path, PathBuf},
 };
 
 use super::{
     checkpoint::{self, Checkpoint},
     error::JournalError,
-    file::{FILE_HEADER_LEN, JournalFile, at, sequence_of},
+    file::{FILE_HEADER_LEN, FoundHeader, JournalFile, at, sequence_of},
     record::{Lsn, OwnedRecord, ReplicaId},
+    salvage::{self, ReplayStart},
     scan::{Damage, Part, Scanner},
     writer::{Journal, JournalConfig, Start},
 };
@@ -65,36 +67,51 @@ pub fn recover(disk: &SharedDisk, dir: &Path, config: JournalConfig) -> Result<R
         next_sequence: 1,
         unused: Vec::new(),
     };
-    recovery.find_parts(from)?;
+    recovery.find_parts(ReplayStart { from, previous })?;
     recovery.walk(from, previous)?;
     Ok(recovery)
 }
 
 impl Recovery {
-    fn find_parts(&mut self, from: Lsn) -> Result<(), JournalError> {
+    fn find_parts(&mut self, replay: ReplayStart) -> Result<(), JournalError> {
         let mut any_record = false;
+        let mut unknown = Vec::new();
         for entry in at(&self.dir, self.disk.read_dir(&self.dir))? {
             let Some(sequence) = sequence_of(&entry.name) else { continue };
             self.next_sequence = self.next_sequence.max(sequence + 1);
             let file = JournalFile::open(&*self.disk, &self.dir, sequence)?;
             match file.header()? {
-                Some(header) => {
+                FoundHeader::Whole(header) => {
                     any_record = true;
-                    self.parts.push(Part { file, header });
+                    self.parts.push(Part { file, header, salvaged: false });
                 }
-                None => self.unused.push(file.path),
+                FoundHeader::Unused => self.unused.push(file.path),
+                FoundHeader::Bad => match salvage::header(&file, replay)? {
+                    Some(header) => self.parts.push(Part { file, header, salvaged: true }),
+                    None => unknown.push(file),
+                },
             }
         }
-        let covered = self.parts.iter().any(|part| part.header.start <= from);
-        if !covered && (any_record || from > Lsn(0)) {
-            return Err(JournalError::Missing { path: self.dir.clone(), from: from.0 });
+        for file in unknown {
+            match salvage::header_before(&file, replay)? {
+                Some(header) if !self.covers(replay.from) => self.parts.push(Part { file, header, salvaged: true }),
+                _ => self.unused.push(file.path),
+            }
+        }
+        if !self.covers(replay.from) && (any_record || replay.from > Lsn(0)) {
+            return Err(JournalError::Missing { path: self.dir.clone(), from: replay.from.0 });
         }
         self.parts.sort_by_key(|part| (part.header.start, part.file.sequence));
         Ok(())
     }
 
+    fn covers(&self, from: Lsn) -> bool {
+        self.parts.iter().any(|part| part.header.start <= from)
+    }
+
     fn walk(&mut self, from: Lsn, previous: u32) -> Result<(), JournalError> {
         let mut scanner = Scanner::new(&self.parts, from, previous);
+        let first_part = scanner.part();
         while let Some((good, damage)) = scanner.next()? {
             self.damage.extend(damage);
             self.log_starts.extend(good.header.log_start());
@@ -102,6 +119,15 @@ impl Recovery {
         self.damage.extend(scanner.damage_at_end());
         (self.end, self.chain) = scanner.position();
         self.last_part = scanner.part();
+        // the writer never goes on in one of them: what was lost is told until a checkpoint no longer needs it
+        for part in self.parts.iter().skip(first_part).filter(|part| part.cut_off()) {
+            let bytes_behind_header = |len: u64| len.saturating_sub(FILE_HEADER_LEN);
+            let from = Lsn(part.header.start.0.saturating_add(bytes_behind_header(part.file.len)));
+            let to = Lsn(part.header.start.0.saturating_add(bytes_behind_header(part.header.len)));
+            tracing::error!(path = %part.file.path.display(), len = part.file.len, was = part.header.len, "journal file is cut off");
+            self.damage.push(Damage { from, to, entry: None });
+        }
+        self.damage.sort_by_key(|damage| damage.from);
         Ok(())
     }
 
@@ -162,10 +188,17 @@ impl Recovery {
         }
         // after kill -9 the page cache can show bytes that the disk lacks
         for part in &parts {
+            if part.salvaged {
+                let header = part.header.encode();
+                at(&part.file.path, part.file.file.write_all_at(&[IoSlice::new(&header)], 0))?;
+            }
             at(&part.file.path, part.file.file.sync_data())?;
         }
         at(&dir, disk.sync_dir(&dir))?;
-        let position = parts.last().map_or(0, |part| FILE_HEADER_LEN + (self.end.0 - part.header.start.0));
+        let position = parts.last().map_or(0, |part| match part.cut_off() {
+            true => part.header.len,
+            false => FILE_HEADER_LEN + (self.end.0 - part.header.start.0),
+        });
         let start = Start {
             disk,
             dir,

@@ -26,6 +26,15 @@ pub struct Damage {
 pub(super) struct Part {
     pub file: JournalFile,
     pub header: FileHeader,
+    /// The header is what the records imply: the one on the disk is torn or rotten.
+    pub salvaged: bool,
+}
+
+impl Part {
+    /// The file lost its end.
+    pub fn cut_off(&self) -> bool {
+        self.file.len < self.header.len
+    }
 }
 
 /// A good record: its header; the payload is in the scanner.
@@ -91,10 +100,11 @@ impl<'a> Scanner<'a> {
         if let Some(good) = self.try_record()? {
             return Ok(Some((good, None)));
         }
-        if self.enter_next_part(|header, at| header.start == at)
-            && let Some(good) = self.try_record()?
-        {
-            return Ok(Some((good, None)));
+        // more than one where a file was cut off right behind its header
+        while self.enter_next_part(|header, at| header.start == at) {
+            if let Some(good) = self.try_record()? {
+                return Ok(Some((good, None)));
+            }
         }
         let from = self.at;
         let entry = self.header_at(from)?.filter(|header| Some(header.previous) == self.chain);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::os::disk::{
-    Disk, SharedDisk,
+    Disk, OpenMode, SharedDisk,
     sim::{Fault, SimDisk},
 };
 
@@ -165,6 +165,96 @@ fn rot_below_a_synced_mark_is_damage_and_never_a_clean_end() {
 }
 
 #[test]
+fn a_rotten_file_header_loses_nothing() {
+    let disk = fresh();
+    let journal = open(&disk).unwrap().start(1).unwrap();
+    for index in 0..60 {
+        append_entry(&journal, index).unwrap();
+        journal.sync_blocking(journal.written()).unwrap();
+        if index == 12 {
+            let replay_from = journal.mark();
+            journal.checkpoint(&Checkpoint { replay_from, next_replica_id: 13, ..Checkpoint::default() }).unwrap();
+        }
+    }
+    let whole = replayed(&open(&disk).unwrap());
+    assert_eq!(whole, (13..60).collect::<Vec<u64>>());
+    let files = journal_files(&disk);
+    assert!(files.len() > 3);
+    for file in &files {
+        for byte in 0..64 {
+            let rotten = disk.process_killed();
+            rotten.corrupt(file, byte, 0x20);
+            for _ in 0..2 {
+                let recovery = open(&rotten).unwrap_or_else(|error| panic!("{} byte {byte}: {error}", file.display()));
+                assert_eq!(recovery.damage(), []);
+                assert_eq!(replayed(&recovery), whole, "{} byte {byte}", file.display());
+                drop(recovery.start(2).unwrap());
+            }
+        }
+        // with the first record it is damage, unless nothing of it is needed
+        let rotten = disk.process_killed();
+        rotten.corrupt(file, 20, 1);
+        rotten.corrupt(file, 64, 1);
+        let recovery = open(&rotten).unwrap();
+        assert!(replayed(&recovery) == whole || !recovery.damage().is_empty(), "{}", file.display());
+        assert!(replayed(&recovery).contains(&59), "{}", file.display());
+    }
+}
+
+#[test]
+fn a_rotten_header_over_records_that_a_checkpoint_holds_is_known_by_the_last_of_them() {
+    let disk = fresh();
+    let journal = open(&disk).unwrap().start(1).unwrap();
+    append_entry(&journal, 0).unwrap();
+    let replay_from = journal.mark();
+    journal.checkpoint(&Checkpoint { replay_from, next_replica_id: 1, ..Checkpoint::default() }).unwrap();
+    disk.corrupt(&journal_files(&disk)[0], 9, 4);
+    let recovery = open(&disk).unwrap();
+    assert_eq!((recovery.end(), recovery.damage()), (replay_from, [].as_slice()));
+}
+
+#[test]
+fn a_file_that_is_cut_off_is_damage_until_a_checkpoint_is_behind_it() {
+    let disk = fresh();
+    let journal = open(&disk).unwrap().start(1).unwrap();
+    for index in 0..20 {
+        append_entry(&journal, index).unwrap();
+        journal.sync_blocking(journal.written()).unwrap();
+    }
+    let last = journal_files(&disk).pop().unwrap();
+    let len = disk.open(&last, OpenMode::Read).unwrap().size().unwrap();
+    for left in (1..64).chain((64..len).step_by(24)).chain([len - 1]) {
+        let cut = disk.process_killed();
+        cut.open(&last, OpenMode::ReadWrite).unwrap().set_len(left).unwrap();
+        if left < 64 {
+            assert!(matches!(open(&cut), Err(JournalError::CutOff { path, .. }) if path == last), "{left} bytes");
+            continue;
+        }
+        let recovery = open(&cut).unwrap();
+        assert!(!recovery.damage().is_empty(), "{left} bytes");
+        let (found, end) = (replayed(&recovery), recovery.end());
+        assert!(found.iter().copied().eq(0..found.len() as u64), "{left} bytes");
+        let journal = recovery.start(2).unwrap();
+        append_entry(&journal, found.len() as u64).unwrap();
+        journal.sync_blocking(journal.written()).unwrap();
+        // a start that ended before its checkpoint tells the next one
+        let again = open(&cut.process_killed()).unwrap();
+        assert!(!again.damage().is_empty() && again.end() > end, "{left} bytes");
+        assert_eq!(replayed(&again).len(), found.len() + 1, "{left} bytes");
+        journal.checkpoint(&Checkpoint { replay_from: journal.mark(), ..Checkpoint::default() }).unwrap();
+        assert_eq!(open(&cut.process_killed()).unwrap().damage(), []);
+    }
+}
+
+fn journal_files(disk: &SimDisk) -> Vec<std::path::PathBuf> {
+    let entries = disk.read_dir(Path::new(DIR)).unwrap();
+    let mut names: Vec<String> = entries.into_iter().map(|entry| entry.name).collect();
+    names.retain(|name| name.ends_with(".journal"));
+    names.sort();
+    names.iter().map(|name| Path::new(DIR).join(name)).collect()
+}
+
+#[test]
 fn one_damaged_checkpoint_file_falls_back_and_two_are_refused() {
     let disk = fresh();
     let (_, from, appended) = run(&disk, 12);
@@ -205,7 +295,7 @@ fn a_newer_format_is_refused_by_name() {
     run(&disk, 1);
     let shared: SharedDisk = Arc::new(disk.clone());
     let path = Path::new(DIR).join("00000000000000000001.journal");
-    let file = shared.open(&path, crate::os::disk::OpenMode::ReadWrite).unwrap();
+    let file = shared.open(&path, OpenMode::ReadWrite).unwrap();
     let mut head = [0; 64];
     file.read_exact_at(&mut head, 0).unwrap();
     head[8] = 9;

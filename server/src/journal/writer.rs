@@ -344,7 +344,8 @@ impl Shared {
                 self.create_file(sequence, bytes)?
             }
         };
-        let header = FileHeader { start: state.end, previous: state.chain, boot_epoch: state.boot_epoch };
+        let (start, previous, boot_epoch) = (state.end, state.chain, state.boot_epoch);
+        let header = FileHeader { start, previous, boot_epoch, len: next.len };
         if let Err(error) = self.unless_full(next.file.write_all_at(&[IoSlice::new(&header.encode())], 0)) {
             state.spare.push(next);
             return Err(error);
