@@ -461,6 +461,7 @@ impl Log {
             let path = self.dir.join(file_name(offset, "snapshot"));
             match ProducerStates::read(&*self.disk, &path) {
                 Some(states) => {
+                    self.snapshot_good = offset;
                     self.producers = states;
                     from = offset;
                     break;
