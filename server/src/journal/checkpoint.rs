@@ -3,7 +3,10 @@
 //! It repeats the newest vote, purge point, epoch and replica list and each log's end, because the journal files that
 //! held them are reused. Not here: deciding what is in it.
 
-use std::{io::IoSlice, path::Path};
+use std::{
+    io::IoSlice,
+    path::{Path, PathBuf},
+};
 
 use super::{
     error::JournalError,
@@ -79,26 +82,29 @@ pub struct Checkpoint {
 /// What the two files hold.
 pub(super) struct Found {
     pub newest: Option<(u64, Checkpoint)>,
-    pub any_file: bool,
+    /// Files that do not check. Rot: a write that was torn never got the name.
+    pub bad: Vec<PathBuf>,
 }
 
 /// Reads both files; the newest whole one wins.
 pub(super) fn read(disk: &SharedDisk, dir: &Path) -> Result<Found, JournalError> {
-    let mut found = Found { newest: None, any_file: false };
+    let mut found = Found { newest: None, bad: Vec::new() };
     for name in NAMES {
         let path = dir.join(name);
         if !disk.exists(&path) {
             continue;
         }
-        found.any_file = true;
         let file = at(&path, disk.open(&path, OpenMode::Read))?;
         let len = at(&path, file.size())?;
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
         at(&path, file.read_exact_at(&mut bytes, 0))?;
-        if let Some((generation, checkpoint)) = decode(&bytes, &path)?
-            && found.newest.as_ref().is_none_or(|(newest, _)| generation > *newest)
-        {
-            found.newest = Some((generation, checkpoint));
+        let newest = found.newest.as_ref().map(|(newest, _)| *newest);
+        match decode(&bytes, &path)? {
+            Some((generation, checkpoint)) if newest.is_none_or(|newest| generation > newest) => {
+                found.newest = Some((generation, checkpoint));
+            }
+            Some(_) => {}
+            None => found.bad.push(path),
         }
     }
     Ok(found)

@@ -23,8 +23,8 @@ pub enum JournalError {
         /// Understood here.
         known: u32,
     },
-    /// Neither checkpoint file can be read.
-    #[error("both checkpoint files in {path} are damaged; `tidemark log verify` shows what the segments still hold")]
+    /// No checkpoint file can be read.
+    #[error("the checkpoint files in {path} are damaged; `tidemark log verify` shows what the segments still hold")]
     Checkpoints {
         /// The journal's directory.
         path: PathBuf,

@@ -25,6 +25,7 @@ pub struct Recovery {
     config: JournalConfig,
     generation: u64,
     checkpoint: Option<Checkpoint>,
+    bad_checkpoint: Option<PathBuf>,
     parts: Vec<Part>,
     /// The part that the stream ends in; those behind it hold nothing.
     last_part: usize,
@@ -46,7 +47,7 @@ pub fn recover(disk: &SharedDisk, dir: &Path, config: JournalConfig) -> Result<R
         at(above, disk.sync_dir(above))?;
     }
     let found = checkpoint::read(disk, dir)?;
-    if found.any_file && found.newest.is_none() {
+    if !found.bad.is_empty() && found.newest.is_none() {
         return Err(JournalError::Checkpoints { path: dir.to_path_buf() });
     }
     let (generation, checkpoint) =
@@ -58,6 +59,7 @@ pub fn recover(disk: &SharedDisk, dir: &Path, config: JournalConfig) -> Result<R
         config,
         generation,
         checkpoint,
+        bad_checkpoint: found.bad.into_iter().next(),
         parts: Vec::new(),
         last_part: 0,
         end: from,
@@ -134,6 +136,11 @@ impl Recovery {
     /// What the last checkpoint says; none before the first.
     pub fn checkpoint(&self) -> Option<&Checkpoint> {
         self.checkpoint.as_ref()
+    }
+
+    /// A checkpoint file that does not check: it may have been the newest.
+    pub fn bad_checkpoint(&self) -> Option<&Path> {
+        self.bad_checkpoint.as_deref()
     }
 
     /// Stretches that were synced once and are bad now, in order.

@@ -265,6 +265,7 @@ fn one_damaged_checkpoint_file_falls_back_and_two_are_refused() {
         let recovery = open(&rotten).unwrap();
         let first = recovery.checkpoint().unwrap().next_replica_id;
         assert!(first <= from);
+        assert_eq!(recovery.bad_checkpoint(), Some(victim.as_path()));
         assert!(replayed(&recovery).into_iter().eq(first..appended), "{}", victim.display());
     }
     disk.corrupt(&a, 40, 1);

@@ -44,7 +44,7 @@ struct Rebuild<'a> {
     replicas: BTreeMap<ReplicaId, Found>,
     next_replica_id: u64,
     last_boot_epoch: i32,
-    /// The journal lacks records: whole frames in the segments are kept.
+    /// The journal lacks records, or its newest checkpoint: whole frames in the segments are kept.
     damaged: bool,
     mended: bool,
 }
@@ -63,7 +63,10 @@ pub(super) fn recover(
     for damage in recovery.damage() {
         tracing::error!(from = damage.from.0, to = damage.to.0, "journal is damaged: the segments' own copy is used");
     }
-    let damaged = !recovery.damage().is_empty();
+    if let Some(path) = recovery.bad_checkpoint() {
+        tracing::error!(path = %path.display(), "checkpoint is damaged: the one before it and the segments' own copy are used");
+    }
+    let damaged = !recovery.damage().is_empty() || recovery.bad_checkpoint().is_some();
     let mut rebuild = Rebuild {
         disk,
         dir,

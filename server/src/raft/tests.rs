@@ -227,6 +227,25 @@ fn write_caching_survives_kill_and_keeps_what_was_flushed() {
 }
 
 #[test]
+fn a_rotten_checkpoint_cuts_no_log_that_bypassed_the_journal() {
+    let disk = fresh();
+    let storage = open(&disk).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    (0..4).for_each(|round| assert!(append(&replica, round).is_ok()));
+    storage.checkpoint().unwrap();
+    storage.set_write_caching(std::slice::from_ref(&replica), true).unwrap();
+    (4..20).for_each(|round| assert!(append(&replica, round).is_ok()));
+    replica.flush().unwrap();
+    for name in ["journal/checkpoint-a", "journal/checkpoint-b"] {
+        let rotten = disk.process_killed();
+        rotten.corrupt(&Path::new(DIR).join(name), 50, 1);
+        for _ in 0..2 {
+            assert_eq!(rounds(&only_replica(&open(&rotten).unwrap())), (0..20).collect::<Vec<_>>(), "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_volatile_replica_is_bounded_and_leaves_nothing() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
