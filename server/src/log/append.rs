@@ -100,14 +100,20 @@ impl Log {
         frame::internal(kind, payload, self.next_offset, leader_epoch)
     }
 
-    /// Writes a frame exactly as it was journaled. Frames that the log already has are skipped.
+    /// Writes a frame exactly as it was journaled. One that the log already has is skipped; one that stands in the place of
+    /// another takes that place, and what followed the other goes: it is of a process whose last writes were lost.
     ///
     /// # Errors
     /// A frame that is not the next one, or the disk's.
     pub fn replay(&mut self, index: u64, frame: &[u8]) -> Result<(), AppendError> {
         let header = tidemark_record::batch::verify(frame)?;
         if index < self.next_index {
-            return Ok(());
+            // below the first segment: retention deleted it since
+            if self.header_at(index)?.is_none_or(|found| found == header) {
+                return Ok(());
+            }
+            self.truncate(index)?;
+            self.reload_producers()?;
         }
         if index != self.next_index || header.base_offset < self.next_offset {
             return Err(AppendError::WrongIndex { index, next: self.next_index });

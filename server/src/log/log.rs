@@ -44,8 +44,10 @@ pub struct Log {
     pub(super) size_bytes: u64,
     /// Producer snapshots written for checkpoints, or found at the start, oldest first.
     pub(super) checkpoint_snapshots: VecDeque<i64>,
-    /// The last one that this process wrote for a checkpoint; 0 if none.
+    /// The last one that this process gave to a checkpoint to be synced; 0 if none.
     snapshot_written: i64,
+    /// The last one whose content is known to be right: written or read by this process; 0 if none.
+    pub(super) snapshot_good: i64,
 }
 
 /// What a checkpoint must sync before it may say `end`.
@@ -120,6 +122,7 @@ impl Log {
             size_bytes: 0,
             checkpoint_snapshots: VecDeque::new(),
             snapshot_written: 0,
+            snapshot_good: 0,
         }
     }
 
@@ -162,9 +165,22 @@ impl Log {
             self.dirty.extend(active.seal(&*self.disk, &self.dir, next_index, next_offset)?);
         }
         // an empty one too: without it the next start would walk the whole log to learn that there is nothing to know
-        let path = self.dir.join(file_name(next_offset, "snapshot"));
-        self.dirty.push(self.producers.write(&*self.disk, &path)?);
+        self.snapshot_producers()?;
         self.start_segment()
+    }
+
+    /// Has the producers' state at the log's end in a file. One that is right already is not written over: that would destroy
+    /// what a checkpoint counts on until the new bytes are synced.
+    fn snapshot_producers(&mut self) -> Result<(), LogError> {
+        let path = self.dir.join(file_name(self.next_offset, "snapshot"));
+        let file = if self.snapshot_good == self.next_offset && self.disk.exists(&path) {
+            at(&path, self.disk.open(&path, OpenMode::ReadWrite))?
+        } else {
+            self.producers.write(&*self.disk, &path)?
+        };
+        self.snapshot_good = self.next_offset;
+        self.dirty.push(file);
+        Ok(())
     }
 
     /// The active segment.
@@ -307,8 +323,7 @@ impl Log {
         self.dirty.extend(index);
         // one found at the start may be in the page cache only
         if self.next_offset > 0 && self.snapshot_written != self.next_offset {
-            let path = dir.join(file_name(self.next_offset, "snapshot"));
-            self.dirty.push(self.producers.write(&*disk, &path)?);
+            self.snapshot_producers()?;
             self.dirty_dir = true;
             self.snapshot_written = self.next_offset;
             if self.checkpoint_snapshots.back() != Some(&self.next_offset) {
@@ -340,7 +355,9 @@ impl Log {
 
     /// Removes snapshots above the log's end: of entries that were lost or taken back, and whose offsets others will have.
     pub(super) fn drop_snapshots_beyond(&mut self, end_offset: i64) -> Result<(), LogError> {
-        self.snapshot_written = if self.snapshot_written > end_offset { 0 } else { self.snapshot_written };
+        for known in [&mut self.snapshot_written, &mut self.snapshot_good] {
+            *known = if *known > end_offset { 0 } else { *known };
+        }
         while let Some(offset) = self.checkpoint_snapshots.pop_back_if(|offset| *offset > end_offset) {
             let path = self.dir.join(file_name(offset, "snapshot"));
             if self.disk.exists(&path) {

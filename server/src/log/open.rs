@@ -249,16 +249,20 @@ impl Log {
             report.rebuilt.push("index");
             self.rebuild_index(place)?;
         }
+        let trimmed = at(&dir, trim_index(&*disk, &self.segments[place], &dir))?;
+        self.dirty.extend(trimmed);
+        if self.crc_behind_last_row(place)? != end.running_crc && self.crc_of_all(place)? == end.running_crc {
+            // a row of a history that was lost came back with the power: the segment itself is right
+            report.rebuilt.push("index");
+            self.rebuild_index(place)?;
+        }
         let segment = &mut self.segments[place];
-        at(&dir, trim_index(&*disk, segment, &dir))?;
         let row = segment.row_where(&*disk, &dir, |_| true);
-        let (position, crc, timestamp) = row.map_or((0, 0, -1), |row| (row.position, row.running_crc, row.timestamp));
+        let (position, timestamp) = row.map_or((0, -1), |row| (row.position, row.timestamp));
         segment.max_timestamp = timestamp;
         segment.bytes_since_row = segment.size - position;
         let file = segment.file(&*disk, &dir)?;
         let path = segment.path(&dir);
-        segment.running_crc = checksum_of(&file, &path, position.into(), end.position, crc)?;
-        let whole = segment.running_crc == end.running_crc;
         let mut walk = FrameWalk::new(file.clone(), &path, position.into(), end.position);
         let mut good = true;
         while let Some(frame) = walk.next_frame().unwrap_or_else(|_| {
@@ -276,13 +280,26 @@ impl Log {
                 break;
             }
         }
-        if !whole || !good {
-            segment.running_crc = end.running_crc;
-            let from = row.map_or(segment.base_offset, |row| row.offset);
+        segment.running_crc = end.running_crc;
+        if self.crc_behind_last_row(place)? != end.running_crc || !good {
+            let from = row.map_or(self.segments[place].base_offset, |row| row.offset);
             report.damaged = Some((from, end.next_offset));
             self.quarantine(from, end.next_offset);
         }
         Ok(())
+    }
+
+    /// CRC-32C of a segment's bytes, from what its last index row says of those before it.
+    fn crc_behind_last_row(&self, place: usize) -> Result<u32, LogError> {
+        let (disk, dir, segment) = (&*self.disk, &*self.dir, &self.segments[place]);
+        let (from, crc) = segment.row_where(disk, dir, |_| true).map_or((0, 0), |row| (row.position, row.running_crc));
+        checksum_of(&segment.file(disk, dir)?, &segment.path(dir), from.into(), segment.size.into(), crc)
+    }
+
+    /// CRC-32C of a segment's bytes, all of them read.
+    fn crc_of_all(&self, place: usize) -> Result<u32, LogError> {
+        let (disk, dir, segment) = (&*self.disk, &*self.dir, &self.segments[place]);
+        checksum_of(&segment.file(disk, dir)?, &segment.path(dir), 0, segment.size.into(), 0)
     }
 
     /// Makes the index of a segment anew from its frames; the Raft index behind the last.
@@ -430,6 +447,12 @@ impl Log {
         Ok(())
     }
 
+    /// Learns the producers' state again, from a snapshot and the frames behind it: frames were taken away that no undo knows.
+    pub(super) fn reload_producers(&mut self) -> Result<(), LogError> {
+        self.producers = ProducerStates::default();
+        self.load_producers(&mut OpenReport::default())
+    }
+
     fn load_producers(&mut self, report: &mut OpenReport) -> Result<(), LogError> {
         let mut from = i64::MIN;
         let usable: Vec<i64> =
@@ -438,6 +461,7 @@ impl Log {
             let path = self.dir.join(file_name(offset, "snapshot"));
             match ProducerStates::read(&*self.disk, &path) {
                 Some(states) => {
+                    self.snapshot_good = offset;
                     self.producers = states;
                     from = offset;
                     break;
@@ -474,14 +498,23 @@ impl Log {
     }
 }
 
-/// Rows behind the kept ones must not come back at the next start.
-fn trim_index(disk: &dyn crate::os::disk::Disk, segment: &Segment, dir: &Path) -> std::io::Result<()> {
+/// Rows behind the kept ones must not come back at the next start: the file is to be synced, if there were any.
+fn trim_index(
+    disk: &dyn crate::os::disk::Disk,
+    segment: &Segment,
+    dir: &Path,
+) -> std::io::Result<Option<crate::os::disk::SharedFile>> {
     let path = segment.index_path(dir);
     if !disk.exists(&path) {
-        return Ok(());
+        return Ok(None);
     }
-    disk.open(&path, crate::os::disk::OpenMode::ReadWrite)?
-        .set_len((segment.index.len() * super::index::ROW_LEN) as u64)
+    let file = disk.open(&path, crate::os::disk::OpenMode::ReadWrite)?;
+    let len = (segment.index.len() * super::index::ROW_LEN) as u64;
+    if file.size()? <= len {
+        return Ok(None);
+    }
+    file.set_len(len)?;
+    Ok(Some(file))
 }
 
 /// CRC-32C of a stretch of a file, going on from `crc`.

@@ -1,6 +1,8 @@
 //! Taking back the end of a log: frames that a new leader does not have. Only above the high watermark, where no
 //! reader holds a range.
 
+use tidemark_record::BatchHeader;
+
 use super::{
     error::{LogError, at},
     log::Log,
@@ -27,10 +29,39 @@ impl Log {
         self.epochs.truncate_from_end(self.next_offset, self.next_index);
         self.epochs.write(&*self.disk, &self.dir)?;
         self.recent.clear();
+        self.quarantined.retain(|(from, _)| *from < self.next_offset);
         // offsets below the log start were given out once: a gap before it does not bring them back
         self.next_offset = self.next_offset.max(self.log_start_offset);
         self.size_bytes = self.segments.iter().map(|segment| u64::from(segment.size)).sum();
         self.drop_snapshots_beyond(self.next_offset)
+    }
+
+    /// The header of the frame with this Raft index; `None` below the first and behind the last.
+    ///
+    /// # Errors
+    /// The disk's, or damage on the way to the frame.
+    pub(super) fn header_at(&self, wanted: u64) -> Result<Option<BatchHeader>, LogError> {
+        let (disk, dir) = (&*self.disk, &*self.dir);
+        for segment in self.segments.iter().rev() {
+            let mut index = segment.read_header(disk, dir)?.first_index;
+            if index > wanted {
+                continue;
+            }
+            let mut walk = FrameWalk::new(segment.file(disk, dir)?, &segment.path(dir), 0, segment.size.into());
+            if let Some(row) = segment.row_where(disk, dir, |row| row.position > 0 && row.index <= wanted) {
+                (walk, index) = (walk.from(row.position.into()), row.index);
+            }
+            while let Some(frame) = walk.next_frame()? {
+                if frame.position > 0 {
+                    if index == wanted {
+                        return Ok(Some(frame.header));
+                    }
+                    index += 1;
+                }
+            }
+            return Ok(None);
+        }
+        Ok(None)
     }
 
     /// Raft index of the first frame behind the active segment's header.

@@ -45,6 +45,12 @@ impl FrameWalk {
         Self { file, path: path.to_path_buf(), position, end, window: Vec::new(), window_at: 0 }
     }
 
+    /// The same walk from another frame's start.
+    #[must_use]
+    pub fn from(self, position: u64) -> Self {
+        Self { position, window: Vec::new(), window_at: 0, ..self }
+    }
+
     /// Where the next frame would start; behind the last good one after an error.
     pub fn position(&self) -> u64 {
         self.position
