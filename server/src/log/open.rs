@@ -251,10 +251,12 @@ impl Log {
         }
         let trimmed = at(&dir, trim_index(&*disk, &self.segments[place], &dir))?;
         self.dirty.extend(trimmed);
-        if self.crc_behind_last_row(place)? != end.running_crc && self.crc_of_all(place)? == end.running_crc {
+        let mut whole = self.crc_behind_last_row(place)? == end.running_crc;
+        if !whole && self.crc_of_all(place)? == end.running_crc {
             // a row of a history that was lost came back with the power: the segment itself is right
             report.rebuilt.push("index");
             self.rebuild_index(place)?;
+            whole = true;
         }
         let segment = &mut self.segments[place];
         let row = segment.row_where(&*disk, &dir, |_| true);
@@ -281,7 +283,7 @@ impl Log {
             }
         }
         segment.running_crc = end.running_crc;
-        if self.crc_behind_last_row(place)? != end.running_crc || !good {
+        if !whole || !good {
             let from = row.map_or(self.segments[place].base_offset, |row| row.offset);
             report.damaged = Some((from, end.next_offset));
             self.quarantine(from, end.next_offset);
