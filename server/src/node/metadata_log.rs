@@ -34,10 +34,7 @@ impl MetadataLog for PartitionLog {
         });
         Box::pin(async move {
             let append = appended.map_err(ProposeError::Storage)?;
-            match append.committed {
-                Some(committed) => committed.await.map_err(|error| ProposeError::Storage(error.to_string())),
-                None => Ok(()),
-            }
+            append.done().await.map(drop).map_err(|error| ProposeError::Storage(error.to_string()))
         })
     }
 }

@@ -1,7 +1,10 @@
 //! What an append takes and gives: acks, origin, and the errors a produce answer is made of. Not here: the checks
 //! themselves (`validate`) and the write (`raft::solo`).
 
-use super::{validate::RecordErrors, waiters::Committed};
+use super::{
+    validate::RecordErrors,
+    waiters::{CommitError, Committed},
+};
 
 /// When an append counts as done for the one who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +63,9 @@ impl AppendOptions {
     }
 }
 
-/// An append that the log took (or had taken before: a duplicate gives the first one's offsets).
-#[derive(Debug)]
-pub struct Append {
+/// Where a batch lies (a duplicate gives the first one's place).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
     /// Offset of the batch's first record.
     pub base_offset: i64,
     /// Offset of its last.
@@ -73,8 +76,46 @@ pub struct Append {
     pub log_start_offset: i64,
     /// The epoch in which it was (first) written.
     pub leader_epoch: i32,
-    /// To be awaited before answering: present for [`AckLevel::All`] only. Dropping it costs nothing.
-    pub committed: Option<Committed>,
+}
+
+/// An append that was taken. Dropping it costs nothing, and takes nothing back.
+#[derive(Debug)]
+pub struct Append {
+    pub(super) placed: Appended,
+    /// For [`AckLevel::All`].
+    pub(super) committed: Option<Committed>,
+}
+
+impl Append {
+    /// Where the batch lies, if that is known already.
+    pub fn placed(&self) -> Option<&Appended> {
+        Some(&self.placed)
+    }
+
+    /// Whether [`Self::done`] has something to wait for.
+    pub fn is_waiting(&self) -> bool {
+        self.committed.is_some()
+    }
+
+    /// Waits for what the [`AckLevel`] asks for.
+    ///
+    /// # Errors
+    /// The disk failed or the partition went away meanwhile; whether the batch stays is unknown.
+    pub async fn done(self) -> Result<Appended, AppendError> {
+        if let Some(committed) = self.committed {
+            committed.await?;
+        }
+        Ok(self.placed)
+    }
+}
+
+impl From<CommitError> for AppendError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Storage => Self::Storage(error.to_string()),
+            CommitError::NotLeader => Self::NotLeader,
+        }
+    }
 }
 
 /// Why a batch was not appended. Nothing of it is in the log.

@@ -29,7 +29,7 @@ mod waiters;
 #[cfg(test)]
 mod tests;
 
-pub use append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin};
+pub use append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin, Appended};
 pub use delete_records::{DeleteRecordsError, DeletedRecords};
 pub use fetch::{FetchError, FetchParams, Fetched, FetchedRecords, RecordSlice};
 pub use offsets::{FoundOffset, OffsetError, OffsetSpec};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{
-    append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin},
+    append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin, Appended},
     settings::PartitionSettings,
     validate::{Validated, validate},
     waiters::{CommitError, FetchWaiter, Waiters},
@@ -104,14 +104,14 @@ impl Partition {
             _ => validated.log_append_time_ms,
         };
         let committed = (acks == AckLevel::All).then(|| self.waiters.committed(appending.last_offset + 1));
-        Append {
+        let placed = Appended {
             base_offset: appending.base_offset,
             last_offset: appending.last_offset,
             log_append_time_ms,
             log_start_offset: appending.log_start_offset,
             leader_epoch: self.replica.leader_epoch(),
-            committed,
-        }
+        };
+        Append { placed, committed }
     }
 
     /// Lets `waiter` count what becomes visible from now on. `seen` is the [`super::Fetched::high_watermark`] of the read

@@ -114,8 +114,7 @@ fn append(partition: &Partition, timestamp_ms: i64) -> Append {
 }
 
 async fn committed(append: Append) -> i64 {
-    append.committed.unwrap().await.unwrap();
-    append.base_offset
+    append.done().await.unwrap().base_offset
 }
 
 fn params(offset: i64) -> FetchParams {
@@ -153,7 +152,7 @@ async fn a_long_poll_is_woken_by_the_commit_and_nothing_is_seen_before_it() {
     partition.watch(&waiter, fetched.high_watermark);
     let append = append(&partition, NOW);
     assert!(waiter.wait(Instant::now() + Duration::from_secs(60)).await);
-    assert!(partition.high_watermark() > append.base_offset);
+    assert!(partition.high_watermark() > append.placed.base_offset);
     assert_eq!(base_offsets(&partition, 0), [0]);
 }
 
@@ -268,7 +267,7 @@ async fn write_caching_acks_from_the_page_cache_and_flush_settings_bound_what_a_
     let syncs = house.storage.journal_syncs();
     for _ in 0..10 {
         let append = append(&partition, NOW);
-        let mut wait = Box::pin(append.committed.unwrap());
+        let mut wait = Box::pin(append.done());
         let ready = wait.as_mut().poll(&mut Context::from_waker(&noop_waker()));
         assert!(ready.is_ready(), "committed at once");
     }
@@ -350,7 +349,7 @@ async fn sequences_are_judged_against_the_end_and_silent_producers_forgotten() {
     };
     let first = send(0, 1).unwrap();
     let repeat = send(0, 1).unwrap();
-    assert_eq!((first.base_offset, repeat.base_offset), (0, 0));
+    assert_eq!((first.placed.base_offset, repeat.placed.base_offset), (0, 0));
     assert_eq!(committed(repeat).await, 0);
     assert!(matches!(send(2, 1), Err(AppendError::OutOfOrderSequence(_))));
     assert!(matches!(send(0, 0), Err(AppendError::InvalidProducerEpoch(_))));
@@ -363,7 +362,7 @@ async fn sequences_are_judged_against_the_end_and_silent_producers_forgotten() {
     house.clock.set(NOW + 2000);
     house.partitions.apply_retention(&mut trust, 2000).await;
     assert!(partition.producers().is_empty());
-    assert_eq!(send(77, 1).unwrap().base_offset, 2, "any sequence after that");
+    assert_eq!(send(77, 1).unwrap().placed.base_offset, 2, "any sequence after that");
 }
 
 #[tokio::test]
