@@ -62,6 +62,8 @@ impl Config {
         storage.reserve_bytes = settings.own("tidemark.disk.reserve.bytes")?;
         storage.checkpoint_bytes = settings.own("tidemark.checkpoint.bytes")?;
         let plaintext: bool = settings.own("tidemark.allow.plaintext")?;
+        let cluster = ClusterConfig::resolve(&settings, node_id, plaintext)?;
+        storage.lone = cluster.as_ref().is_none_or(|cluster| cluster.voters.is_empty());
         let http = settings.first(&["tidemark.http.listener"]).unwrap_or("127.0.0.1:8080");
         let ms = |key: &str, default: u64| settings.number(key, None, default).map(Duration::from_millis);
         let net_defaults = NetConfig::default();
@@ -72,7 +74,7 @@ impl Config {
                 _ => Some(settings.listener("tidemark.http.listener", "127.0.0.1:8080", plaintext)?),
             },
             advertised: settings.advertised()?,
-            cluster: ClusterConfig::resolve(&settings, node_id, plaintext)?,
+            cluster,
             rack: settings.first(&["broker.rack"]).map(str::to_owned),
             storage,
             partitions: PartitionsConfig {

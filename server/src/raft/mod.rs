@@ -26,6 +26,6 @@ mod tests;
 
 pub use commit::CommitListener;
 pub use error::{ReplicaError, StorageError};
-pub use meta_properties::MetaProperties;
+pub use meta_properties::{MetaProperties, random_id};
 pub use solo::{Appending, Durability, Solo};
 pub use storage::{ReplicaKey, Storage, StorageConfig};

@@ -9,6 +9,7 @@ use std::{
     thread::JoinHandle,
 };
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -37,6 +38,8 @@ pub struct StorageConfig {
     pub dir: PathBuf,
     /// This broker.
     pub node_id: i32,
+    /// A new directory is of a lone broker, which is a cluster by itself; else it waits for [`Storage::join_cluster`].
+    pub lone: bool,
     /// Bytes of the disk that produce must leave free.
     pub reserve_bytes: u64,
     /// Bytes appended between two checkpoints, at most about 64 MiB: what a start may have to replay.
@@ -48,7 +51,14 @@ pub struct StorageConfig {
 impl StorageConfig {
     /// The usual settings.
     pub fn new(dir: PathBuf, node_id: i32) -> Self {
-        Self { dir, node_id, reserve_bytes: 64 << 20, checkpoint_bytes: 64 << 20, journal: JournalConfig::default() }
+        Self {
+            dir,
+            node_id,
+            lone: true,
+            reserve_bytes: 64 << 20,
+            checkpoint_bytes: 64 << 20,
+            journal: JournalConfig::default(),
+        }
     }
 }
 
@@ -105,7 +115,7 @@ pub struct Storage {
     pub(super) boot_epoch: i32,
     /// One checkpoint at a time.
     pub(super) checkpointing: Mutex<()>,
-    properties: MetaProperties,
+    properties: ArcSwap<MetaProperties>,
     thread: Mutex<Option<JoinHandle<()>>>,
     _lock: DiskLock,
 }
@@ -152,7 +162,7 @@ impl Storage {
             std::io::ErrorKind::WouldBlock => StorageError::InUse { path: dir.clone() },
             _ => StorageError::Io { path: dir.clone(), cause },
         })?;
-        let properties = MetaProperties::load_or_create(&disk, dir, config.node_id, random)?;
+        let properties = MetaProperties::load_or_create(&disk, dir, (config.node_id, config.lone), random)?;
         // before anything is written, or a failure could come before the watch
         let file_system = disk.file_system(dir).ok();
         let recovered = recovery::recover(&disk, dir, config.journal, random)?;
@@ -177,7 +187,7 @@ impl Storage {
             replicas: Mutex::new(replicas),
             boot_epoch: recovered.boot_epoch,
             checkpointing: Mutex::new(()),
-            properties,
+            properties: ArcSwap::from_pointee(properties),
             thread: Mutex::new(None),
             _lock: lock,
         });
@@ -193,8 +203,26 @@ impl Storage {
     }
 
     /// Whose directory it is.
-    pub fn properties(&self) -> &MetaProperties {
-        &self.properties
+    pub fn properties(&self) -> Arc<MetaProperties> {
+        self.properties.load_full()
+    }
+
+    /// Writes down which cluster the directory belongs to from now on. Durable when it returns.
+    ///
+    /// # Errors
+    /// The disk's: nothing changed.
+    pub fn join_cluster(
+        &self,
+        cluster_id: &str,
+        quorum: &[(i32, String)],
+        incarnation: u32,
+    ) -> Result<(), StorageError> {
+        let mut properties = MetaProperties::clone(&self.properties());
+        (properties.cluster_id, properties.quorum) = (cluster_id.to_owned(), quorum.to_vec());
+        properties.incarnation = incarnation;
+        properties.write(&self.shared.disk, &self.shared.dir)?;
+        self.properties.store(Arc::new(properties));
+        Ok(())
     }
 
     /// The directory.
