@@ -462,7 +462,8 @@ impl Log {
         for offset in usable.into_iter().rev() {
             let path = self.dir.join(file_name(offset, "snapshot"));
             match ProducerStates::read(&*self.disk, &path) {
-                Some(states) => {
+                Some(mut states) => {
+                    states.settle(offset);
                     self.snapshot_good = offset;
                     self.producers = states;
                     from = offset;
@@ -520,7 +521,13 @@ fn trim_index(
 }
 
 /// CRC-32C of a stretch of a file, going on from `crc`.
-fn checksum_of(file: &crate::os::disk::SharedFile, path: &Path, from: u64, to: u64, crc: u32) -> Result<u32, LogError> {
+pub(super) fn checksum_of(
+    file: &crate::os::disk::SharedFile,
+    path: &Path,
+    from: u64,
+    to: u64,
+    crc: u32,
+) -> Result<u32, LogError> {
     let (mut crc, mut from) = (crc, from);
     let mut bytes = vec![0; CHUNK.min((to - from) as usize)];
     while from < to {

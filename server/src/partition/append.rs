@@ -1,5 +1,5 @@
 //! What an append takes and gives: acks, origin, and the errors a produce answer is made of. Not here: the checks
-//! themselves (`validate`) and the write (`raft::solo`).
+//! themselves (`validate`) and the write (`raft::replica`).
 
 use super::{
     validate::RecordErrors,

@@ -1,7 +1,7 @@
 //! Partitions as the APIs see them: append, fetch, waits, lookups, and the registry that follows the metadata image.
 //!
 //! No task per partition: an append runs on the connection's own task, in a short synchronous section under the
-//! replica's lock (`raft::solo`); commits arrive from the journal's sync thread and wake whoever waits. An idle partition
+//! replica's lock (`raft::replica`); commits arrive from the journal's sync thread and wake whoever waits. An idle partition
 //! is one allocation, without a timer. (One owner task per partition was the alternative: it costs a wake-up and a
 //! channel hop on each append; a bench decides again when there is reason to.)
 //!

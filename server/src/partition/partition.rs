@@ -15,7 +15,7 @@ use super::{
 use crate::{
     log::SequenceError,
     os::clock::Clock,
-    raft::{Appending, ReplicaError, Solo},
+    raft::{Appending, Replica, ReplicaError},
 };
 
 /// A producer's state on a partition (DescribeProducers).
@@ -40,7 +40,7 @@ pub struct ProducerDescription {
 pub struct Partition {
     topic_id: Uuid,
     index: i32,
-    pub(super) replica: Arc<Solo>,
+    pub(super) replica: Arc<Replica>,
     pub(super) waiters: Arc<Waiters>,
     pub(super) settings: ArcSwap<PartitionSettings>,
     pub(super) clock: Clock,
@@ -50,7 +50,7 @@ impl Partition {
     /// Over a replica that was recovered or made, whose frames are committed.
     pub(super) fn new(
         (topic_id, index): (Uuid, i32),
-        replica: Arc<Solo>,
+        replica: Arc<Replica>,
         settings: Arc<PartitionSettings>,
         clock: Clock,
     ) -> Self {

@@ -12,7 +12,7 @@ use super::{partition::Partition, settings::PartitionSettings};
 use crate::{
     metadata::{Image, Topic, TopicSettings, topic_config::BrokerDefaults},
     os::clock::Clock,
-    raft::{Durability, ReplicaKey, Solo, Storage, StorageError},
+    raft::{Durability, Replica, ReplicaKey, Storage, StorageError},
 };
 
 /// Broker-wide settings of this room.
@@ -67,7 +67,7 @@ pub struct Partitions {
     topics: RwLock<ByTopic>,
     metadata_log: Arc<Partition>,
     /// Recovered replicas that no image has claimed yet; empty after [`Self::start`].
-    recovered: RwLock<HashMap<ReplicaKey, Arc<Solo>>>,
+    recovered: RwLock<HashMap<ReplicaKey, Arc<Replica>>>,
 }
 
 impl Partitions {
@@ -76,7 +76,7 @@ impl Partitions {
     /// # Errors
     /// The metadata's log cannot be made.
     pub fn new(config: PartitionsConfig, storage: Arc<Storage>, clock: Clock) -> Result<Self, StorageError> {
-        let mut recovered: HashMap<ReplicaKey, Arc<Solo>> = storage.replicas().into_iter().collect();
+        let mut recovered: HashMap<ReplicaKey, Arc<Replica>> = storage.replicas().into_iter().collect();
         let mut settings = PartitionSettings::of(
             &TopicSettings::resolve(&BTreeMap::new(), None, &BrokerDefaults::default()),
             config.producer_id_expiration_ms,
@@ -98,7 +98,7 @@ impl Partitions {
     /// The disk's.
     pub fn start(&self, image: &Image) -> Result<(), StorageError> {
         self.apply(&Image::default(), image);
-        let strays: Vec<Arc<Solo>> = self
+        let strays: Vec<Arc<Replica>> = self
             .recovered
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -149,7 +149,7 @@ impl Partitions {
         topic: &Topic,
         index: i32,
         settings: &Arc<PartitionSettings>,
-        cached: &mut Vec<Arc<Solo>>,
+        cached: &mut Vec<Arc<Replica>>,
     ) {
         let partition = match self.get(topic.id, index) {
             Some(known) => {
@@ -191,7 +191,7 @@ impl Partitions {
         Ok(partition)
     }
 
-    fn set_write_caching(&self, replicas: &[Arc<Solo>], on: bool) {
+    fn set_write_caching(&self, replicas: &[Arc<Replica>], on: bool) {
         // a failed sync ends the broker by itself
         if let Err(error) = self.storage.set_write_caching(replicas, on) {
             tracing::error!(%error, on, "write.caching could not be switched");

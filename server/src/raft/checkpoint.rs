@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     error::StorageError,
-    solo::{Captured, Capturing, Solo},
+    replica::{Captured, Capturing, Replica},
     storage::{Entry, Storage},
 };
 use crate::journal::{Checkpoint, ReplicaCheckpoint, ReplicaId};
@@ -38,7 +38,7 @@ struct Work {
     checkpoint: bool,
     closing: bool,
     /// Replicas to be synced, and when.
-    flushes: Vec<(Instant, Weak<Solo>)>,
+    flushes: Vec<(Instant, Weak<Replica>)>,
 }
 
 impl Keeper {
@@ -56,7 +56,7 @@ impl Keeper {
     }
 
     /// Asks for a sync of one replica's log in a while.
-    pub fn flush_later(&self, replica: &Arc<Solo>, after_ms: u64) {
+    pub fn flush_later(&self, replica: &Arc<Replica>, after_ms: u64) {
         let due = Instant::now() + Duration::from_millis(after_ms);
         self.lock().flushes.push((due, Arc::downgrade(replica)));
         self.wake.notify_one();
@@ -97,7 +97,7 @@ impl Keeper {
 
 enum Due {
     Checkpoint,
-    Flush(Weak<Solo>),
+    Flush(Weak<Replica>),
 }
 
 /// The thread `checkpoint`: asleep while nothing is due.
@@ -170,7 +170,7 @@ impl Storage {
     fn sync_logs(&self, entries: &[(ReplicaId, Entry)]) -> Result<Vec<Captured>, StorageError> {
         let mut capturing = Vec::with_capacity(entries.len());
         for (_, entry) in entries {
-            capturing.push(entry.solo.capture()?);
+            capturing.push(entry.replica.capture()?);
         }
         let syncs: usize = capturing.iter().flatten().map(Capturing::sync_count).sum();
         match &self.shared.file_system {

@@ -17,8 +17,8 @@ mod error;
 mod meta_properties;
 mod recovery;
 mod reopen;
+mod replica;
 mod room;
-mod solo;
 mod storage;
 
 #[cfg(test)]
@@ -27,5 +27,5 @@ mod tests;
 pub use commit::CommitListener;
 pub use error::{ReplicaError, StorageError};
 pub use meta_properties::{MetaProperties, random_id};
-pub use solo::{Appending, Durability, Solo};
+pub use replica::{Appending, Durability, Replica};
 pub use storage::{ReplicaKey, Storage, StorageConfig};

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     error::StorageError,
-    solo::{Captured, State},
+    replica::{Captured, State},
     storage::ReplicaKey,
 };
 use crate::{

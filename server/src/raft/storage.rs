@@ -18,8 +18,8 @@ use super::{
     error::{ReplicaError, StorageError},
     meta_properties::MetaProperties,
     recovery,
+    replica::{Captured, Durability, Replica, State},
     room::Room,
-    solo::{Captured, Durability, Solo, State},
 };
 use crate::{
     journal::{Journal, JournalConfig, Record, ReplicaId},
@@ -102,7 +102,7 @@ impl Shared {
         self.keeper.note_written(bytes);
     }
 
-    pub fn flush_later(&self, replica: &Arc<Solo>, after_ms: u64) {
+    pub fn flush_later(&self, replica: &Arc<Replica>, after_ms: u64) {
         self.keeper.flush_later(replica, after_ms);
     }
 }
@@ -134,7 +134,7 @@ pub(super) struct Replicas {
 pub(super) struct Entry {
     pub key: ReplicaKey,
     pub dir: String,
-    pub solo: Arc<Solo>,
+    pub replica: Arc<Replica>,
     /// What the last checkpoint said; it stands for a replica whose log cannot be captured.
     pub last: Captured,
 }
@@ -179,8 +179,8 @@ impl Storage {
             Replicas { by_id: BTreeMap::new(), next_id: recovered.next_replica_id, unsynced_names: true };
         for (id, found) in recovered.replicas {
             let durability = if found.last.unjournaled { Durability::WriteCaching } else { Durability::Journaled };
-            let solo = Solo::new(id, recovered.boot_epoch, shared.clone(), found.state, durability);
-            replicas.by_id.insert(id, Entry { key: found.key, dir: found.dir, solo, last: found.last });
+            let replica = Replica::new(id, recovered.boot_epoch, shared.clone(), found.state, durability);
+            replicas.by_id.insert(id, Entry { key: found.key, dir: found.dir, replica, last: found.last });
         }
         let storage = Arc::new(Self {
             shared,
@@ -251,15 +251,15 @@ impl Storage {
     }
 
     /// Every replica that was recovered or made and is not in memory only.
-    pub fn replicas(&self) -> Vec<(ReplicaKey, Arc<Solo>)> {
-        self.list().by_id.values().map(|entry| (entry.key, entry.solo.clone())).collect()
+    pub fn replicas(&self) -> Vec<(ReplicaKey, Arc<Replica>)> {
+        self.list().by_id.values().map(|entry| (entry.key, entry.replica.clone())).collect()
     }
 
     /// A new, empty replica in the directory `name`. A directory of that name that no replica owns is set aside first.
     ///
     /// # Errors
     /// The disk's, or the journal's.
-    pub fn create_replica(&self, key: ReplicaKey, name: &str, config: LogConfig) -> Result<Arc<Solo>, StorageError> {
+    pub fn create_replica(&self, key: ReplicaKey, name: &str, config: LogConfig) -> Result<Arc<Replica>, StorageError> {
         // held to the end: a checkpoint must see the replica, or its record behind the place where replay will start
         let mut list = self.list();
         let id = list.take_id();
@@ -275,26 +275,32 @@ impl Storage {
         let log = Log::create(shared.disk.clone(), &path, identity, config)?;
         list.unsynced_names = true;
         let last = Captured::of(&log, lsn);
-        let solo = Solo::new(id, self.boot_epoch, shared.clone(), State::Open(log), Durability::Journaled);
-        list.by_id.insert(id, Entry { key, dir: name.to_owned(), solo: solo.clone(), last });
-        Ok(solo)
+        let replica = Replica::new(id, self.boot_epoch, shared.clone(), State::Open(log), Durability::Journaled);
+        list.by_id.insert(id, Entry { key, dir: name.to_owned(), replica: replica.clone(), last });
+        Ok(replica)
     }
 
     /// A new replica in memory only.
     ///
     /// # Errors
     /// None that a disk in memory can have; the type is the log's.
-    pub fn create_volatile_replica(&self, key: ReplicaKey, config: LogConfig) -> Result<Arc<Solo>, StorageError> {
+    pub fn create_volatile_replica(&self, key: ReplicaKey, config: LogConfig) -> Result<Arc<Replica>, StorageError> {
         let identity = LogIdentity { topic_id: key.0, partition: key.1 };
         let log = Log::create(Arc::new(MemoryDisk::new()), Path::new("/volatile"), identity, config)?;
-        Ok(Solo::new(ReplicaId(u64::MAX), self.boot_epoch, self.shared.clone(), State::Open(log), Durability::Volatile))
+        Ok(Replica::new(
+            ReplicaId(u64::MAX),
+            self.boot_epoch,
+            self.shared.clone(),
+            State::Open(log),
+            Durability::Volatile,
+        ))
     }
 
     /// Lets replicas ack from the page cache, or through the journal again. Blocks on the disk.
     ///
     /// # Errors
     /// The disk's: nothing may be retried.
-    pub fn set_write_caching(&self, replicas: &[Arc<Solo>], on: bool) -> Result<(), ReplicaError> {
+    pub fn set_write_caching(&self, replicas: &[Arc<Replica>], on: bool) -> Result<(), ReplicaError> {
         if on {
             replicas.iter().for_each(|replica| replica.announce_write_caching(true));
             self.checkpoint().map_err(|error| ReplicaError::Storage(error.to_string()))?;
@@ -312,7 +318,7 @@ impl Storage {
     ///
     /// # Errors
     /// The journal's, or the disk's.
-    pub fn delete_replica(&self, replica: &Solo) -> Result<(), StorageError> {
+    pub fn delete_replica(&self, replica: &Replica) -> Result<(), StorageError> {
         let Some(entry) = self.forget(replica.id())? else {
             drop(replica.take());
             return Ok(());
@@ -327,7 +333,7 @@ impl Storage {
     ///
     /// # Errors
     /// The journal's, or the disk's.
-    pub fn abandon_replica(&self, replica: &Solo) -> Result<(), StorageError> {
+    pub fn abandon_replica(&self, replica: &Replica) -> Result<(), StorageError> {
         drop(replica.take());
         match self.forget(replica.id())? {
             Some(entry) => self.set_aside(&entry.dir, replica.id()),

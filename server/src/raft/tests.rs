@@ -53,7 +53,7 @@ fn open(disk: &SimDisk) -> Result<Arc<Storage>, StorageError> {
     Storage::open(Arc::new(disk.clone()), &config(), &Random::seeded(STARTS.fetch_add(1, Ordering::Relaxed)))
 }
 
-fn only_replica(storage: &Storage) -> Arc<Solo> {
+fn only_replica(storage: &Storage) -> Arc<Replica> {
     let replicas = storage.replicas();
     assert_eq!(replicas.len(), 1);
     replicas[0].1.clone()
@@ -65,13 +65,13 @@ fn bytes_of(round: i64) -> Vec<u8> {
     builder.build().unwrap().to_vec()
 }
 
-fn append(replica: &Arc<Solo>, round: i64) -> Result<Appending, ReplicaError> {
+fn append(replica: &Arc<Replica>, round: i64) -> Result<Appending, ReplicaError> {
     let bytes = bytes_of(round);
     replica.append(&bytes, &batch::verify(&bytes).unwrap(), 0)
 }
 
 /// Rounds whose batches the log has, each checked to be whole and as it was sent.
-fn rounds(replica: &Solo) -> Vec<i64> {
+fn rounds(replica: &Replica) -> Vec<i64> {
     let end = replica.look(|log| log.log_end_offset()).unwrap();
     let mut offset = replica.look(|log| log.log_start_offset()).unwrap();
     let mut rounds = Vec::new();

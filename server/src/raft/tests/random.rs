@@ -53,7 +53,7 @@ struct Known {
     cached: bool,
     /// A power cut took batches below a durable log start, which only the page cache had, and their producers with them.
     emptied: bool,
-    replica: Option<Arc<Solo>>,
+    replica: Option<Arc<Replica>>,
 }
 
 impl Known {
@@ -213,7 +213,7 @@ impl Story {
     fn check(&mut self, disk: &SimDisk, killed: bool) {
         for _ in 0..2 {
             let storage = open(disk).unwrap_or_else(|error| panic!("seed {}: {error}", self.seed));
-            let found: BTreeMap<u128, Arc<Solo>> =
+            let found: BTreeMap<u128, Arc<Replica>> =
                 storage.replicas().into_iter().map(|(key, replica)| (key.0.as_u128(), replica)).collect();
             for (key, known) in &mut self.known {
                 let reached = |reach: Reach<bool>| if killed { reach.written } else { reach.synced };

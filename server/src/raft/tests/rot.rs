@@ -109,7 +109,7 @@ impl Story {
     }
 }
 
-fn replica_of(storage: &Storage, key: ReplicaKey) -> Option<Arc<Solo>> {
+fn replica_of(storage: &Storage, key: ReplicaKey) -> Option<Arc<Replica>> {
     storage.replicas().into_iter().find(|(found, _)| *found == key).map(|(_, replica)| replica)
 }
 

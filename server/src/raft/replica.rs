@@ -48,7 +48,7 @@ pub struct Appending {
 }
 
 /// One replica. Shared by its partition, the checkpoint thread and the journal's completions.
-pub struct Solo {
+pub struct Replica {
     id: ReplicaId,
     leader_epoch: i32,
     shared: Arc<Shared>,
@@ -75,9 +75,9 @@ pub(super) enum State {
     Deleted,
 }
 
-impl std::fmt::Debug for Solo {
+impl std::fmt::Debug for Replica {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Solo").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Replica").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -99,7 +99,7 @@ impl State {
     }
 }
 
-impl Solo {
+impl Replica {
     /// Over a log that was opened or made; its frames are committed.
     pub(super) fn new(
         id: ReplicaId,
