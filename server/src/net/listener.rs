@@ -61,9 +61,13 @@ fn start(
     alive: mpsc::Sender<()>,
 ) {
     let peer = info.peer;
-    let admission = match net.quota.admit(peer) {
-        Ok(admission) => admission,
-        Err(why) => return not_admitted(net, peer, why),
+    // the bridge has limits of its own, and is not the clients that come from this machine
+    let admission = match stream {
+        Stream::Tcp(_) => match net.quota.admit(peer) {
+            Ok(admission) => Some(admission),
+            Err(why) => return not_admitted(net, peer, why),
+        },
+        Stream::InProcess(_) => None,
     };
     let net = net.clone();
     net.metrics.connections.add(1);

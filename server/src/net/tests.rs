@@ -271,8 +271,13 @@ async fn a_peer_that_closed_its_sending_side_still_gets_its_answers() {
 #[tokio::test]
 async fn too_many_connections_are_refused_and_others_stay() {
     let room = Room::new(NetConfig { connections_per_ip_max: 2, ..NetConfig::default() }).await;
-    let (mut first, _second) = (room.connect().await, room.connect().await);
-    let mut third = room.connect().await;
+    let _bridge = (room.connect().await, room.connect().await, room.connect().await);
+    let (mut first, mut second) = (room.connect_tcp().await, room.connect_tcp().await);
+    for stream in [&mut first, &mut second] {
+        stream.write_all(&api_versions(8)).await.unwrap();
+        assert_eq!(next_answer(stream).await, 8, "those inside the process count for nobody");
+    }
+    let mut third = room.connect_tcp().await;
     assert!(is_closed(&mut third).await);
     assert!(room.registry.render().contains("tidemark_connections_refused_total{reason=\"per_ip\"} 1\n"));
     first.write_all(&api_versions(9)).await.unwrap();
