@@ -69,12 +69,13 @@ fn start(
         },
         Stream::InProcess(_) => None,
     };
+    let budget = admission.as_ref().map_or(&net.budget, |admission| &admission.budget).clone();
     let net = net.clone();
     net.metrics.connections.add(1);
     net.metrics.accepted.increment();
     let open = Open { net: net.clone() };
     tasks::spawn(TaskKind::Connection, async move {
-        let close = Connection::new(net.clone(), Arc::new(info), stream, shutdown).run().await;
+        let close = Connection::new(net.clone(), budget, Arc::new(info), stream, shutdown).run().await;
         closed(&net, peer, &close);
         drop((open, admission, alive));
     });
