@@ -1,4 +1,4 @@
-//! The memory that frames may take, all connections together. A connection that finds none waits and reads nothing.
+//! The memory that frames may take, all connections of one kind together. A connection that finds none waits and reads nothing.
 
 use std::sync::Arc;
 
@@ -9,35 +9,36 @@ const UNIT_BYTES: usize = 1024;
 
 /// What is left of the budget; clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Budget {
+pub struct Budget {
     free: Arc<Semaphore>,
     units: u32,
 }
 
 /// Memory taken; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Charge(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub struct Charge(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 impl Budget {
-    pub(super) fn new(bytes_max: usize) -> Self {
+    /// A budget of so many bytes, at least 1 KiB.
+    pub fn new(bytes_max: usize) -> Self {
         let units = u32::try_from(bytes_max / UNIT_BYTES).unwrap_or(u32::MAX).max(1);
         Self { free: Arc::new(Semaphore::new(units as usize)), units }
     }
 
     /// Takes memory for a frame, first come first served. A frame above the whole budget takes all of it.
-    pub(super) async fn charge(&self, bytes: usize) -> Option<Charge> {
+    pub async fn charge(&self, bytes: usize) -> Option<Charge> {
         let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).min(self.units);
         // it fails only for a closed semaphore, and nobody closes it
         self.free.clone().acquire_many_owned(units).await.ok().map(Charge)
     }
 
     /// Whether memory may lie around to be used again.
-    pub(super) fn is_calm(&self) -> bool {
+    pub fn is_calm(&self) -> bool {
         self.free.available_permits() > self.units as usize / 2
     }
 
-    #[cfg(test)]
-    pub(super) fn free_bytes(&self) -> usize {
+    /// What nobody has taken.
+    pub fn free_bytes(&self) -> usize {
         self.free.available_permits() * UNIT_BYTES
     }
 }
