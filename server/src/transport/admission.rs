@@ -12,7 +12,10 @@ use std::{
     task::Context,
 };
 
-use futures_util::task::AtomicWaker;
+use futures_util::{
+    future::{join_all, select_all},
+    task::AtomicWaker,
+};
 use tokio::{sync::watch, time::timeout};
 use uuid::Uuid;
 
@@ -52,8 +55,8 @@ pub(super) struct Admitted {
 
 /// Who is in the way of a new connection.
 enum Blocker {
-    /// Another process with the same id.
-    Rival(Arc<Seat>),
+    /// Another process with the same id, on one lane or both.
+    Rivals(Vec<Arc<Seat>>),
     /// The same process, which has made a new connection.
     Former(Arc<Seat>),
 }
@@ -72,30 +75,35 @@ impl Admissions {
         if hello.to != us.broker_id || hello.from == us.broker_id {
             return Err(NotAdmitted::Target { actual: us.broker_id });
         }
-        loop {
-            if shared.is_retired(hello.from, hello.incarnation) {
-                return Err(NotAdmitted::Retired);
-            }
+        let is_retired = || shared.is_retired(hello.from, hello.incarnation);
+        while !is_retired() {
             match self.sit(hello, shared.config.connections_max)? {
-                Ok(admitted) => return Ok(admitted),
+                // it may have been retired since, before there was anything to expel
+                Ok(admitted) if !is_retired() => return Ok(admitted),
+                Ok(_) => {}
                 Err(Blocker::Former(seat)) => seat.leave().await,
-                Err(Blocker::Rival(seat)) => match timeout(shared.config.probe_max, seat.is_alive()).await {
-                    Ok(true) => return Err(NotAdmitted::DuplicateId),
-                    Ok(false) => {}
-                    Err(_) => seat.leave().await,
-                },
+                Err(Blocker::Rivals(seats)) => {
+                    let any = select_all(seats.iter().map(|seat| Box::pin(seat.is_alive())));
+                    match timeout(shared.config.probe_max, any).await {
+                        Ok((true, ..)) => return Err(NotAdmitted::DuplicateId),
+                        Ok((false, ..)) => {}
+                        Err(_) => _ = join_all(seats.iter().map(|seat| seat.leave())).await,
+                    }
+                }
             }
         }
+        Err(NotAdmitted::Retired)
     }
 
     fn sit(self: &Arc<Self>, hello: &Hello, max: usize) -> Result<Result<Admitted, Blocker>, NotAdmitted> {
         let mut seats = self.seats();
-        for lane in Lane::ALL {
-            match seats.get(&(hello.from, lane)) {
-                Some(seat) if seat.process != hello.process => return Ok(Err(Blocker::Rival(seat.clone()))),
-                Some(seat) if lane == hello.lane => return Ok(Err(Blocker::Former(seat.clone()))),
-                _ => {}
-            }
+        let of_broker = Lane::ALL.into_iter().filter_map(|lane| seats.get(&(hello.from, lane)));
+        let rivals: Vec<_> = of_broker.filter(|seat| seat.process != hello.process).cloned().collect();
+        if !rivals.is_empty() {
+            return Ok(Err(Blocker::Rivals(rivals)));
+        }
+        if let Some(former) = seats.get(&(hello.from, hello.lane)) {
+            return Ok(Err(Blocker::Former(former.clone())));
         }
         if seats.len() >= max {
             return Err(NotAdmitted::Full);

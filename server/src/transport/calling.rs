@@ -15,7 +15,7 @@ use tokio::{
 use super::{
     close::Close,
     dial::Wire,
-    error::{CallError, NotAdmitted},
+    error::{CallError, NotAdmitted, REFUSAL_BYTES_MAX},
     frame::{Form, Frame},
     hello::{Answer, Hello, Spoken},
     line::{Answered, Line},
@@ -144,8 +144,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Calling<S> {
     fn read(&mut self, cx: &mut Context<'_>) -> Result<(), Close> {
         while let Poll::Ready(frame) = self.reader.poll_next(cx, &mut self.stream) {
             let frame = frame?.ok_or(Close::Peer)?;
+            self.line.shared.metrics.received(&frame);
             match frame.header.form {
                 Form::Answer | Form::Refusal => self.answer(frame)?,
+                // one that does not read its pongs gets no more of them
+                Form::Ping if self.writer.bytes() >= WRITE_AHEAD_BYTES => {}
                 Form::Ping => self.writer.push(Form::Pong, 0, NO_CALL, Vec::new()),
                 Form::Call | Form::Pong => return Err(Close::Form(frame.header.form as u8)),
             }
@@ -161,7 +164,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Calling<S> {
             Form::Answer => Ok(frame.body),
             _ => {
                 self.line.shared.metrics.failed("refused");
-                Err(CallError::Refused(String::from_utf8_lossy(&frame.body).into_owned()))
+                let text = &frame.body[..frame.body.len().min(REFUSAL_BYTES_MAX)];
+                Err(CallError::Refused(String::from_utf8_lossy(text).into_owned()))
             }
         };
         // whoever called may have left meanwhile
@@ -191,6 +195,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Calling<S> {
                     bytes += len;
                 }
             });
+            self.line.shared.metrics.bytes_out.add(bytes as u64);
             self.line.sent(frames, bytes);
             match written {
                 Poll::Ready(written) => written?,

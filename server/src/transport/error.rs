@@ -138,6 +138,9 @@ impl NotAdmitted {
     }
 }
 
+/// The longest text of a refusal.
+pub(super) const REFUSAL_BYTES_MAX: usize = 1024;
+
 /// What a service says instead of an answer. Texts above 1 KiB are cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {

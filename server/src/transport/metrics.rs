@@ -1,5 +1,6 @@
 //! This room's metrics.
 
+use super::frame::{Frame, HEADER_BYTES};
 use crate::metrics::{Counter, Gauge, Registry};
 
 #[derive(Debug)]
@@ -11,6 +12,8 @@ pub(super) struct TransportMetrics {
     pub(super) calling: Gauge,
     pub(super) calls: Counter,
     pub(super) served: Counter,
+    pub(super) bytes_out: Counter,
+    bytes_in: Counter,
 }
 
 impl TransportMetrics {
@@ -19,13 +22,23 @@ impl TransportMetrics {
             let help = "open connections between brokers, by who made them";
             registry.gauge("tidemark_peer_connections", help, &[("made_by", made_by)])
         };
+        let bytes = |direction: &str| {
+            let help = "bytes of whole frames between brokers";
+            registry.counter("tidemark_peer_bytes_total", help, &[("direction", direction)])
+        };
         Self {
             registry: registry.clone(),
             serving: connections("peer"),
             calling: connections("self"),
             calls: registry.counter("tidemark_peer_calls_total", "calls made to other brokers", &[]),
             served: registry.counter("tidemark_peer_calls_served_total", "calls of other brokers", &[]),
+            bytes_out: bytes("out"),
+            bytes_in: bytes("in"),
         }
+    }
+
+    pub(super) fn received(&self, frame: &Frame) {
+        self.bytes_in.add((HEADER_BYTES + frame.header.body_len) as u64);
     }
 
     pub(super) fn failed(&self, reason: &str) {

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{
     admission::Admitted,
     close::Close,
-    error::Refusal,
+    error::{REFUSAL_BYTES_MAX, Refusal},
     frame::{Form, Frame},
     identity::Caller,
     reader::FrameReader,
@@ -22,9 +22,6 @@ use super::{
     writer::FrameWriter,
 };
 use crate::os::budget::Charge;
-
-/// The longest text of a refusal.
-const REFUSAL_BYTES_MAX: usize = 1024;
 
 /// What answers calls.
 pub trait Service: Send + Sync {
@@ -101,7 +98,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Serving<S> {
             self.finish(cx);
             let held_finish = !self.may_go_on();
             // where it is not done yet, it wakes this task when it can go on
-            let _ = self.writer.poll_write(cx, &mut self.stream, |_, _| {})?;
+            let bytes_out = &self.shared.metrics.bytes_out;
+            let _ = self.writer.poll_write(cx, &mut self.stream, |_, len| bytes_out.add(len as u64))?;
             // nothing else wakes it for what was held back by a limit that has room again
             if !(held_read && self.may_read() || held_finish && self.may_go_on()) {
                 break;
@@ -133,6 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Serving<S> {
             && let Poll::Ready(frame) = self.reader.poll_next(cx, &mut self.stream)
         {
             let frame = frame?.ok_or(Close::Peer)?;
+            self.shared.metrics.received(&frame);
             match frame.header.form {
                 Form::Call => self.start(cx, frame),
                 Form::Pong => self.admitted.pong(),

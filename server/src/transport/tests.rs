@@ -48,6 +48,8 @@ const SILENCE: u8 = 1;
 const REFUSED: u8 = 2;
 const HOSTILE: u8 = 3;
 const LONG: u8 = 4;
+/// Panics.
+const PANIC: u8 = 6;
 /// Answered after as many yields as the first byte says.
 const LATE: u8 = 5;
 
@@ -89,6 +91,7 @@ impl Service for Script {
                     std::future::pending().await
                 }
                 REFUSED => Err(Refusal::Answer("é".repeat(1000))),
+                PANIC => panic!("a bug in the service"),
                 LONG => Ok(vec![vec![0; 3 << 20].into()]),
                 LATE => {
                     for _ in 0..body[0] {

@@ -199,6 +199,21 @@ async fn a_broker_that_moves_or_goes_fails_what_is_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bug_in_the_service_ends_one_connection() {
+    let (caller, callee, links) = linked(&config());
+    let bystander = Node::new(3, config(), links.clone());
+    bystander.transport.set_peer(2, "two", 2);
+    bystander.call(2, ECHO, b"").await.unwrap();
+    let held = silent(&caller, Lane::Append);
+    assert!(matches!(caller.call(2, PANIC, b"").await, Err(CallError::Cut { .. })));
+    assert!(held.await.is_err());
+    reached_again(&caller).await;
+    bystander.call(2, ECHO, b"").await.unwrap();
+    assert_eq!((links.dialled(), callee.script.held.load(Ordering::SeqCst)), (3, 0));
+    assert_eq!(callee.metric("tidemark_peer_connections{made_by=\"peer\"}"), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shutdown_ends_connections_and_leaves_nothing_open() {
     let (caller, mut callee, _links) = linked(&config());
     let under_way = silent(&caller, Lane::Append);

@@ -16,6 +16,9 @@ use crate::{
     transport::hello::{Answer, Hello, Spoken},
 };
 
+/// What went in, or came out.
+type Sent = (Form, u8, u64, Bytes);
+
 const BODY_BYTES_MAX: usize = 200_000;
 const BUDGET_BYTES: usize = 1 << 20;
 
@@ -36,7 +39,7 @@ impl AsyncRead for Pieces<'_> {
 }
 
 /// All frames in the bytes, and how the stream ended.
-fn read_all(bytes: &[u8], lens: &[usize]) -> (Vec<(Form, u8, u64, Bytes)>, Result<(), Close>) {
+fn read_all(bytes: &[u8], lens: &[usize]) -> (Vec<Sent>, Result<(), Close>) {
     let budget = Budget::new(BUDGET_BYTES);
     let mut reader = FrameReader::new(budget.clone(), BODY_BYTES_MAX);
     let mut stream = Pieces { bytes, lens: lens.iter().cycle() };
@@ -64,7 +67,7 @@ fn form() -> impl Strategy<Value = Form> {
     prop::sample::select(vec![Form::Call, Form::Answer, Form::Refusal, Form::Ping, Form::Pong])
 }
 
-fn some_frames() -> impl Strategy<Value = Vec<(Form, u8, u64, Bytes)>> {
+fn some_frames() -> impl Strategy<Value = Vec<Sent>> {
     let len = prop_oneof![4 => 0..200_usize, 2 => 30_000..34_000_usize, 1 => 100_000..BODY_BYTES_MAX];
     let body = (len, any::<u8>()).prop_map(|(len, byte)| Bytes::from(vec![byte; len]));
     prop::collection::vec((form(), any::<u8>(), any::<u64>(), body), 0..12)
@@ -74,7 +77,7 @@ fn lens() -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(prop_oneof![1..40_usize, 1000..100_000_usize], 1..10)
 }
 
-fn as_bytes(frames: &[(Form, u8, u64, Bytes)]) -> Vec<u8> {
+fn as_bytes(frames: &[Sent]) -> Vec<u8> {
     frames.iter().flat_map(|(form, kind, id, body)| framed(*form, *kind, *id, body)).collect()
 }
 

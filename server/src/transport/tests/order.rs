@@ -45,6 +45,9 @@ async fn thousands_of_calls_arrive_in_order_and_answers_find_theirs() {
     }
     assert_eq!(callee.metric("tidemark_peer_calls_served_total"), 10_000);
     assert_eq!(callee.metric("tidemark_peer_connections{made_by=\"peer\"}"), 1);
+    let bytes: u64 = callee.script.seen().iter().map(|body| 24 + body.len() as u64).sum();
+    assert_eq!(callee.metric("tidemark_peer_bytes_total{direction=\"in\"}") as u64, bytes);
+    assert_eq!(caller.metric("tidemark_peer_bytes_total{direction=\"in\"}") as u64, bytes);
     callee.stop().await;
 }
 
