@@ -14,6 +14,8 @@ pub enum TaskKind {
     Listener,
     /// Serves one connection; ends with it.
     Connection,
+    /// Carries the calls of one connection between brokers, at either end; ends with it.
+    Peer,
     /// Carries one change of the metadata to its end, even if the client that asked for it leaves.
     Decision,
     /// Lets retention act, every `log.retention.check.interval.ms`.
@@ -28,7 +30,7 @@ impl TaskKind {
     /// Without it the broker would look alive and not be: a panic ends the process. One connection's panic ends that
     /// connection only.
     fn is_vital(self) -> bool {
-        !matches!(self, Self::Connection)
+        !matches!(self, Self::Connection | Self::Peer)
     }
 }
 
