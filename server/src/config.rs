@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     api::ApiConfig,
-    controller::ControllerConfig,
+    controller::{BALANCE_INTERVAL_MS, ControllerConfig, SESSION_TIMEOUT_MS},
     metadata::topic_config::{BROKER_KEYS, BrokerDefaults, TOPIC_KEYS, Valid, check_value},
     net::NetConfig,
     os::memory,
@@ -122,6 +122,8 @@ impl Config {
                 default_replication_factor: settings.number("default.replication.factor", None, 1)?,
                 partitions_max: settings.own("tidemark.partitions.max")?,
                 broker_defaults,
+                session_timeout_ms: settings.number("broker.session.timeout.ms", None, SESSION_TIMEOUT_MS)?,
+                balance_interval_ms: settings.balance_interval_ms()?,
             },
             net: NetConfig {
                 request_bytes_max: settings.number("socket.request.max.bytes", None, net_defaults.request_bytes_max)?,
@@ -207,6 +209,12 @@ impl<'a> Settings<'a> {
         let default = OWN_KEYS.iter().find(|(name, _)| *name == key).map_or("", |(_, default)| *default);
         let text = self.first(&[key]).unwrap_or(default);
         text.trim().parse().map_err(|_| ConfigError::Value(format!("{key}={text} is not in the range of its type")))
+    }
+
+    fn balance_interval_ms(&self) -> Result<Option<i64>, ConfigError> {
+        let on: bool = self.number("auto.leader.rebalance.enable", None, true)?;
+        let seconds: i64 = self.number("leader.imbalance.check.interval.seconds", None, BALANCE_INTERVAL_MS / 1000)?;
+        Ok(on.then(|| seconds.max(1).saturating_mul(1000)))
     }
 
     /// What topics inherit, and DescribeConfigs shows. Kafka's coarser units count where the millisecond keys are absent.
