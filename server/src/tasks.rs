@@ -18,6 +18,8 @@ pub enum TaskKind {
     Peer,
     /// Carries one change of the metadata to its end, even if the client that asked for it leaves.
     Decision,
+    /// Carries one order of the controller to a partition's leader; ends with its answer.
+    Order,
     /// Lets retention act, every `log.retention.check.interval.ms`.
     Retention,
     /// The HTTP bridge.

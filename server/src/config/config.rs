@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use super::{cluster::ClusterConfig, error::ConfigError, settings::Settings};
 use crate::{
-    api::ApiConfig, controller::ControllerConfig, net::NetConfig, os::memory, partition::PartitionsConfig,
+    api::ApiConfig,
+    controller::{ControllerConfig, SESSION_TIMEOUT_MS},
+    net::NetConfig,
+    os::memory,
+    partition::PartitionsConfig,
     raft::StorageConfig,
 };
 
@@ -89,6 +93,8 @@ impl Config {
                 default_replication_factor: settings.number("default.replication.factor", None, 1)?,
                 partitions_max: settings.own("tidemark.partitions.max")?,
                 broker_defaults,
+                session_timeout_ms: settings.number("broker.session.timeout.ms", None, SESSION_TIMEOUT_MS)?,
+                balance_interval_ms: settings.balance_interval_ms()?,
             },
             net: NetConfig {
                 request_bytes_max: settings.number("socket.request.max.bytes", None, net_defaults.request_bytes_max)?,

@@ -6,7 +6,7 @@ use tidemark_record::{BatchBuilder, BatchHeader, Records, batch, builder, compre
 
 use super::error::StartError;
 use crate::{
-    controller::{MetadataLog, ProposeError, Proposing},
+    controller::{Committed, MetadataLog, ProposeError, Proposing, Quorum, QuorumReplica},
     metadata::{Image, MetadataRecord},
     os::clock::Clock,
     partition::{AppendOptions, FetchParams, Partition},
@@ -20,6 +20,8 @@ const READ_BYTES: usize = 1 << 20;
 pub(super) struct PartitionLog {
     pub partition: Arc<Partition>,
     pub clock: Clock,
+    /// This broker, which is alone.
+    pub node_id: i32,
 }
 
 impl MetadataLog for PartitionLog {
@@ -34,8 +36,30 @@ impl MetadataLog for PartitionLog {
         });
         Box::pin(async move {
             let append = appended.map_err(ProposeError::Storage)?;
-            append.done().await.map(drop).map_err(|error| ProposeError::Storage(error.to_string()))
+            let placed = append.done().await.map_err(|error| ProposeError::Storage(error.to_string()))?;
+            Ok(Committed { base_offset: placed.base_offset, next_offset: placed.last_offset + 1 })
         })
+    }
+
+    fn end_offset(&self) -> i64 {
+        self.partition.log_end_offset()
+    }
+
+    fn quorum(&self) -> Quorum {
+        let now_ms = self.clock.wall_ms();
+        let only = QuorumReplica {
+            broker_id: self.node_id,
+            log_end_offset: self.partition.log_end_offset(),
+            last_fetch_ms: now_ms,
+            last_caught_up_ms: now_ms,
+        };
+        Quorum {
+            leader_id: self.node_id,
+            leader_epoch: self.partition.leader_epoch(),
+            high_watermark: self.partition.high_watermark(),
+            voters: vec![only],
+            observers: Vec::new(),
+        }
     }
 }
 

@@ -53,9 +53,9 @@ impl Node {
         let metadata_log = partitions.metadata_log().clone();
         let image = metadata_log::replay(&metadata_log)?;
         partitions.start(&image)?;
-        let log = PartitionLog { partition: metadata_log, clock: clock.clone() };
         let follower = Follower(partitions.clone());
-        let (handle, node_id) = (ImageHandle::new(image), config.controller.node_id);
+        let (handle, node_id) = (ImageHandle::new(image, metadata_log.high_watermark()), config.controller.node_id);
+        let log = PartitionLog { partition: metadata_log, clock: clock.clone(), node_id };
         let controller = Arc::new(Controller::new(
             config.controller.clone(),
             handle,

@@ -124,7 +124,7 @@ impl Partitions {
             }
             let settings = Arc::new(self.settings_of(topic, new));
             for (index, info) in (0..).zip(&topic.partitions) {
-                if info.replicas.contains(&self.config.node_id) {
+                if info.replica_on(self.config.node_id).is_some() {
                     self.make_or_configure(topic, index, &settings, &mut cached);
                 }
             }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    metadata::{Image, MetadataRecord, topic_config::BrokerDefaults},
+    metadata::{Image, MetadataRecord, first_replicas, topic_config::BrokerDefaults},
     os::{
         clock::Clock,
         disk::{Disk, sim::SimDisk},
@@ -99,7 +99,7 @@ impl House {
 fn create(topic_id: Uuid, name: &str) -> [MetadataRecord; 2] {
     [
         MetadataRecord::CreateTopic { topic_id, name: name.to_owned() },
-        MetadataRecord::CreatePartition { topic_id, partition: 0, replicas: vec![1] },
+        MetadataRecord::CreatePartition { topic_id, partition: 0, replicas: first_replicas(&[1]) },
     ]
 }
 
