@@ -199,7 +199,8 @@ impl From<ReplicaError> for AppendError {
             ReplicaError::WrongEnd { end, expected } => {
                 Self::UnexpectedEnd { expected_end: expected, log_end_offset: end }
             }
-            ReplicaError::Deleted => Self::NotLeader,
+            ReplicaError::Deleted | ReplicaError::NotLeader { .. } => Self::NotLeader,
+            error @ ReplicaError::Busy => Self::Storage(error.to_string()),
             ReplicaError::Storage(what) => Self::Storage(what),
         }
     }

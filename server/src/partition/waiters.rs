@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use crate::raft::CommitListener;
+use crate::raft::{CommitListener, Role};
 
 /// Why a wait for a commit ended without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -138,6 +138,9 @@ impl CommitListener for Waiters {
     fn on_failure(&self) {
         self.end(CommitError::Storage);
     }
+
+    /// A replica that is alone leads as long as it is there.
+    fn on_role_change(&self, _: Role) {}
 }
 
 /// Ready when a batch is committed. Cheap to drop.
