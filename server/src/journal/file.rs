@@ -13,8 +13,8 @@ use crate::os::{
 
 /// Bytes before the first record.
 pub(super) const FILE_HEADER_LEN: u64 = 64;
-/// The format that is written; a newer one is refused.
-pub(super) const FORMAT_VERSION: u32 = 1;
+/// The format that is written; a newer one is refused. 2: checkpoints know members of groups.
+pub(super) const FORMAT_VERSION: u32 = 2;
 const MAGIC: [u8; 8] = *b"TIDEJRNL";
 const SUFFIX: &str = ".journal";
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use tidemark_record::BatchHeader;
 
 use super::{
+    LogEnd,
     error::{LogError, at},
     log::Log,
     walk::{FrameWalk, WalkedFrame},
@@ -38,6 +39,21 @@ impl Log {
     pub fn first_index(&self) -> Result<u64, LogError> {
         let header = self.segments[0].read_header(&*self.disk, &self.dir)?;
         Ok(header.first_index)
+    }
+
+    /// Offset where the first segment begins.
+    pub fn first_offset(&self) -> i64 {
+        self.segments[0].base_offset
+    }
+
+    /// Goes on at another place with an empty segment: all there is goes.
+    ///
+    /// # Errors
+    /// The disk's: the log is finished.
+    pub fn reset(&mut self, next_index: u64, next_offset: i64, leader_epoch: i32) -> Result<(), LogError> {
+        let end = LogEnd { next_index, next_offset, last_leader_epoch: leader_epoch, ..LogEnd::default() };
+        *self = Self::open_emptied(self.disk.clone(), &self.dir, self.identity, self.config, &end)?;
+        Ok(())
     }
 
     /// Index and epoch of the frame before the first one there is; `None` for a log that has all its frames.

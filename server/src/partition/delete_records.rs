@@ -81,7 +81,7 @@ impl Partition {
 impl From<ReplicaError> for DeleteRecordsError {
     fn from(error: ReplicaError) -> Self {
         match error {
-            ReplicaError::Deleted => Self::NotLeader,
+            ReplicaError::Deleted | ReplicaError::NotLeader { .. } => Self::NotLeader,
             other => Self::Storage(other.to_string()),
         }
     }

@@ -12,7 +12,7 @@ use super::{partition::Partition, settings::PartitionSettings};
 use crate::{
     metadata::{Image, Topic, TopicSettings, topic_config::BrokerDefaults},
     os::clock::Clock,
-    raft::{Durability, Replica, ReplicaKey, Storage, StorageError},
+    raft::{Durability, Replica, ReplicaKey, ReplicaKind, Storage, StorageError},
 };
 
 /// Broker-wide settings of this room.
@@ -85,7 +85,7 @@ impl Partitions {
         let key = (METADATA_TOPIC_ID, 0);
         let replica = match recovered.remove(&key) {
             Some(replica) => replica,
-            None => storage.create_replica(key, METADATA_DIR, settings.log)?,
+            None => storage.create_replica(key, METADATA_DIR, settings.log, ReplicaKind::Solo)?,
         };
         let metadata_log = Arc::new(Partition::new(key, replica, Arc::new(settings), clock.clone()));
         let (topics, recovered) = (RwLock::default(), RwLock::new(recovered));
@@ -184,7 +184,10 @@ impl Partitions {
         let replica = match recovered {
             Some(replica) => replica,
             None if settings.volatile => self.storage.create_volatile_replica(key, settings.log)?,
-            None => self.storage.create_replica(key, &format!("{}-{index}", topic.name), settings.log)?,
+            None => {
+                let name = format!("{}-{index}", topic.name);
+                self.storage.create_replica(key, &name, settings.log, ReplicaKind::Solo)?
+            }
         };
         let partition = Arc::new(Partition::new(key, replica, settings.clone(), self.clock.clone()));
         self.write().entry(topic.id).or_default().insert(index, partition.clone());

@@ -14,8 +14,9 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
+    captured::{Captured, Capturing},
     error::StorageError,
-    replica::{Captured, Capturing, Replica},
+    replica::Replica,
     storage::{Entry, Storage},
 };
 use crate::journal::{Checkpoint, ReplicaCheckpoint, ReplicaId};
@@ -145,6 +146,7 @@ impl Storage {
             let Some(known) = list.by_id.get_mut(&id) else { continue };
             known.last = captured.clone();
             let (topic_id, partition) = entry.key;
+            let (vote, member) = captured.member.map_or((None, None), |member| (member.vote, Some(member.kept)));
             replicas.push(ReplicaCheckpoint {
                 replica: id,
                 topic_id: *topic_id.as_bytes(),
@@ -153,9 +155,10 @@ impl Storage {
                 captured: captured.lsn,
                 unjournaled: captured.unjournaled,
                 log_start_offset: captured.log_start_offset,
-                vote: None,
+                vote,
                 end: captured.end,
                 quarantined: captured.quarantined,
+                member,
             });
         }
         let next_replica_id = list.next_id;

@@ -14,11 +14,15 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
+    captured::Captured,
     checkpoint::{self, Keeper},
     error::{ReplicaError, StorageError},
+    group::{Member, RecoveredMember, encode_membership, of_voters},
     meta_properties::MetaProperties,
+    node_id::NodeId,
     recovery,
-    replica::{Captured, Durability, Replica, State},
+    replica::{Durability, Replica, State},
+    role::Role,
     room::Room,
 };
 use crate::{
@@ -59,6 +63,47 @@ impl StorageConfig {
             checkpoint_bytes: 64 << 20,
             journal: JournalConfig::default(),
         }
+    }
+}
+
+/// What a new replica is.
+#[derive(Debug, Clone, Copy)]
+pub enum ReplicaKind<'a> {
+    /// The only one of its partition.
+    Solo,
+    /// One of the first voters of a group; each of them is made with the same list.
+    Voter {
+        /// What it is called.
+        node: NodeId,
+        /// All of them.
+        voters: &'a [NodeId],
+    },
+    /// A member of a group that exists: it knows nothing until the leader sends it the log.
+    Learner {
+        /// What it is called.
+        node: NodeId,
+    },
+}
+
+impl ReplicaKind<'_> {
+    /// What the log's first frame says of the group; none for a log that a leader fills.
+    fn membership(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Voter { voters, .. } => Some(encode_membership(&of_voters(voters))),
+            _ => None,
+        }
+    }
+}
+
+/// A log, and the member that it belongs to. A member whose log cannot be read that far is not one.
+fn held(state: State, member: Option<&RecoveredMember>) -> (State, Option<Box<Member>>) {
+    let opened = match (&state, member) {
+        (State::Open(log), Some(member)) => Member::open(member, log),
+        _ => return (state, None),
+    };
+    match opened {
+        Ok(member) => (state, Some(Box::new(member))),
+        Err(error) => (State::Failed(error.to_string().into()), None),
     }
 }
 
@@ -179,7 +224,12 @@ impl Storage {
             Replicas { by_id: BTreeMap::new(), next_id: recovered.next_replica_id, unsynced_names: true };
         for (id, found) in recovered.replicas {
             let durability = if found.last.unjournaled { Durability::WriteCaching } else { Durability::Journaled };
-            let replica = Replica::new(id, recovered.boot_epoch, shared.clone(), found.state, durability);
+            let held = held(found.state, found.last.member.as_ref());
+            let replica = Replica::new(id, recovered.boot_epoch, shared.clone(), held, durability);
+            if let Some(epoch) = found.last.member.as_ref().map(RecoveredMember::epoch) {
+                // also where its log cannot be read
+                replica.set_role(Role::Follower { leader: None, epoch });
+            }
             replicas.by_id.insert(id, Entry { key: found.key, dir: found.dir, replica, last: found.last });
         }
         let storage = Arc::new(Self {
@@ -259,7 +309,13 @@ impl Storage {
     ///
     /// # Errors
     /// The disk's, or the journal's.
-    pub fn create_replica(&self, key: ReplicaKey, name: &str, config: LogConfig) -> Result<Arc<Replica>, StorageError> {
+    pub fn create_replica(
+        &self,
+        key: ReplicaKey,
+        name: &str,
+        config: LogConfig,
+        kind: ReplicaKind<'_>,
+    ) -> Result<Arc<Replica>, StorageError> {
         // held to the end: a checkpoint must see the replica, or its record behind the place where replay will start
         let mut list = self.list();
         let id = list.take_id();
@@ -269,13 +325,26 @@ impl Storage {
             self.set_aside(name, id)?;
         }
         let (topic_id, partition) = key;
-        let record = Record::CreateReplica { replica: id, topic_id: *topic_id.as_bytes(), partition, dir: name };
-        let lsn = shared.journal.append(&record, None)?;
-        let identity = LogIdentity { topic_id, partition };
-        let log = Log::create(shared.disk.clone(), &path, identity, config)?;
+        let (disk, identity, bytes) = (shared.disk.clone(), LogIdentity { topic_id, partition }, *topic_id.as_bytes());
+        let (log, lsn, member) = match kind {
+            ReplicaKind::Solo => {
+                let record = Record::CreateReplica { replica: id, topic_id: bytes, partition, dir: name };
+                let lsn = shared.journal.append(&record, None)?;
+                (Log::create(disk, &path, identity, config)?, lsn, None)
+            }
+            ReplicaKind::Voter { node, .. } | ReplicaKind::Learner { node } => {
+                let words = kind.membership();
+                let (replica, membership, node) = (id, words.as_deref().unwrap_or_default(), node.as_u64());
+                let record = Record::CreateMember { replica, topic_id: bytes, partition, node, dir: name, membership };
+                let lsn = shared.journal.append(&record, None)?;
+                let log = Log::create_with(disk, &path, identity, config, words.as_deref())?;
+                (log, lsn, Some(RecoveredMember::new(NodeId::from(node), words)))
+            }
+        };
         list.unsynced_names = true;
-        let last = Captured::of(&log, lsn);
-        let replica = Replica::new(id, self.boot_epoch, shared.clone(), State::Open(log), Durability::Journaled);
+        let last = Captured { member, ..Captured::of(&log, lsn) };
+        let held = held(State::Open(log), last.member.as_ref());
+        let replica = Replica::new(id, self.boot_epoch, shared.clone(), held, Durability::Journaled);
         list.by_id.insert(id, Entry { key, dir: name.to_owned(), replica: replica.clone(), last });
         Ok(replica)
     }
@@ -287,13 +356,8 @@ impl Storage {
     pub fn create_volatile_replica(&self, key: ReplicaKey, config: LogConfig) -> Result<Arc<Replica>, StorageError> {
         let identity = LogIdentity { topic_id: key.0, partition: key.1 };
         let log = Log::create(Arc::new(MemoryDisk::new()), Path::new("/volatile"), identity, config)?;
-        Ok(Replica::new(
-            ReplicaId(u64::MAX),
-            self.boot_epoch,
-            self.shared.clone(),
-            State::Open(log),
-            Durability::Volatile,
-        ))
+        let held = (State::Open(log), None);
+        Ok(Replica::new(ReplicaId(u64::MAX), self.boot_epoch, self.shared.clone(), held, Durability::Volatile))
     }
 
     /// Lets replicas ack from the page cache, or through the journal again. Blocks on the disk.

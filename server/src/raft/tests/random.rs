@@ -142,7 +142,9 @@ impl Story {
         let known = self.known.entry(key).or_default();
         known.name.clone_from(&name);
         known.made.tried = true;
-        let made = storage.create_replica((Uuid::from_u128(key), 0), &name, log_config()).map_err(|_| Crashed)?;
+        let made = storage
+            .create_replica((Uuid::from_u128(key), 0), &name, log_config(), ReplicaKind::Solo)
+            .map_err(|_| Crashed)?;
         known.made.written = true;
         known.replica = Some(made);
         Ok(())

@@ -64,7 +64,7 @@ impl Story {
         let number = self.known.len();
         let key = (Uuid::from_u128(number as u128 + 1), 0);
         self.wrote();
-        storage.create_replica(key, &format!("t{number}-0"), log_config()).unwrap();
+        storage.create_replica(key, &format!("t{number}-0"), log_config(), ReplicaKind::Solo).unwrap();
         self.known.push((key, Known::default()));
     }
 
