@@ -22,7 +22,7 @@ use crate::{
     metrics::Registry,
     os::{clock::Clock, disk::sim::SimDisk, random::Random},
     partition::{Partitions, PartitionsConfig},
-    raft::{Storage, StorageConfig},
+    raft::{ReplicaKind, Storage, StorageConfig},
 };
 
 #[derive(Debug, Default)]
@@ -75,9 +75,10 @@ pub(crate) async fn broker(config: ApiConfig) -> Broker {
         node_id: 1,
         retention_check_interval_ms: 300_000,
         producer_id_expiration_ms: 86_400_000,
+        replica_lag_ms_max: 30_000,
         broker_defaults: broker_defaults.clone(),
     };
-    let partitions = Arc::new(Partitions::new(partitions, storage, clock.clone()).unwrap());
+    let partitions = Arc::new(Partitions::new(partitions, storage, clock.clone(), ReplicaKind::Solo).unwrap());
     partitions.start(&Image::default()).unwrap();
     let config_of_controller = ControllerConfig {
         node_id: 1,

@@ -84,6 +84,7 @@ impl Config {
             partitions: PartitionsConfig {
                 node_id,
                 retention_check_interval_ms: settings.number("log.retention.check.interval.ms", None, 300_000)?,
+                replica_lag_ms_max: settings.number("replica.lag.time.max.ms", None, 30_000)?,
                 producer_id_expiration_ms: settings.number("producer.id.expiration.ms", None, 86_400_000)?,
                 broker_defaults: broker_defaults.clone(),
             },

@@ -77,6 +77,7 @@ pub(super) fn replay(partition: &Partition) -> Result<Image, StartError> {
             min_one: true,
             read_committed: false,
             current_leader_epoch: -1,
+            follower_may_serve: true,
         };
         let fetched = partition.fetch(&params).map_err(unreadable)?;
         let bytes = fetched.records.read_all().map_err(unreadable)?;

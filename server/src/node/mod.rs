@@ -4,7 +4,7 @@
 //! listener, one for retention. Not here: any decision of a room.
 
 mod error;
-mod formation;
+
 mod metadata_log;
 #[allow(clippy::module_inception, reason = "the room's main type, named as the room")]
 mod node;

@@ -17,7 +17,7 @@ use crate::{
     net::Net,
     os::{clock::Clock, descriptors, disk::SharedDisk, network::Listener, random::Random},
     partition::Partitions,
-    raft::Storage,
+    raft::{ReplicaKind, Storage},
     tasks::{self, TaskKind},
 };
 
@@ -49,7 +49,8 @@ impl Node {
         descriptors::raise_limit();
         let (clock, random, registry) = (Clock::system(), Random::os(), Registry::new());
         let storage = Storage::open(disk, &config.storage, &random)?;
-        let partitions = Arc::new(Partitions::new(config.partitions.clone(), storage.clone(), clock.clone())?);
+        let partitions =
+            Arc::new(Partitions::new(config.partitions.clone(), storage.clone(), clock.clone(), ReplicaKind::Solo)?);
         let metadata_log = partitions.metadata_log().clone();
         let image = metadata_log::replay(&metadata_log)?;
         partitions.start(&image)?;

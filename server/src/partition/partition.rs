@@ -1,13 +1,16 @@
 //! One partition led here: the handle that the APIs hold. Not here: bytes on disk, who leads what.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
     append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin, Proposing, appended},
+    partitions::PartitionsConfig,
+    presence::Presence,
     settings::PartitionSettings,
     validate::{Validated, validate},
     waiters::{CommitError, FetchWaiter, Waiters},
@@ -15,7 +18,7 @@ use super::{
 use crate::{
     log::SequenceError,
     os::clock::Clock,
-    raft::{Proposed, Replica, ReplicaError, Role},
+    raft::{Groups, Proposed, Replica, ReplicaError, Role},
 };
 
 /// A producer's state on a partition (DescribeProducers).
@@ -44,21 +47,49 @@ pub struct Partition {
     pub(super) waiters: Arc<Waiters>,
     pub(super) settings: ArcSwap<PartitionSettings>,
     pub(super) clock: Clock,
+    pub(super) broker_id: i32,
+    /// `replica.lag.time.max.ms`.
+    pub(super) lag_ms_max: u64,
+    pub(super) groups: Arc<OnceLock<Groups>>,
+}
+
+/// What all partitions of a broker share.
+pub(super) struct Shared<'a> {
+    pub clock: Clock,
+    pub roles: Arc<Notify>,
+    pub groups: Arc<OnceLock<Groups>>,
+    pub config: &'a PartitionsConfig,
 }
 
 impl Partition {
-    /// Over a replica that was recovered or made, whose frames are committed.
+    /// Over a replica that was recovered or made.
     pub(super) fn new(
         (topic_id, index): (Uuid, i32),
         replica: Arc<Replica>,
         settings: Arc<PartitionSettings>,
-        clock: Clock,
+        shared: Shared<'_>,
     ) -> Self {
-        let high_watermark = replica.look(crate::log::Log::log_end_offset).unwrap_or(0);
-        let waiters = Arc::new(Waiters::new(high_watermark));
+        let Shared { clock, roles, groups, config } = shared;
+        let waiters = Arc::new(Waiters::new(replica.high_watermark(), roles));
         replica.listen(waiters.clone());
         replica.configure(settings.log, settings.flush_messages, settings.flush_ms);
-        Self { topic_id, index, replica, waiters, settings: ArcSwap::new(settings), clock }
+        let (broker_id, lag_ms_max) = (config.node_id, config.replica_lag_ms_max);
+        Self {
+            topic_id,
+            index,
+            replica,
+            waiters,
+            settings: ArcSwap::new(settings),
+            clock,
+            broker_id,
+            lag_ms_max,
+            groups,
+        }
+    }
+
+    /// Whether this is what the metadata says.
+    pub(super) fn is(&self, presence: &Presence) -> bool {
+        presence.fits(&self.replica)
     }
 
     /// Checks a batch and writes it to the log, in the caller's own time: a page-cache write, no disk sync. With

@@ -1,18 +1,23 @@
 //! All partitions with a replica on this broker, following the metadata image. Not here: what the image says and why.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{partition::Partition, settings::PartitionSettings};
+use super::{
+    partition::{Partition, Shared},
+    presence::Presence,
+    settings::PartitionSettings,
+};
 use crate::{
-    metadata::{Image, Topic, TopicSettings, topic_config::BrokerDefaults},
+    metadata::{Image, PartitionInfo, Topic, TopicSettings, topic_config::BrokerDefaults},
     os::clock::Clock,
-    raft::{Durability, Replica, ReplicaKey, ReplicaKind, Storage, StorageError},
+    raft::{Durability, Groups, NodeId, Replica, ReplicaKey, ReplicaKind, Storage, StorageError},
 };
 
 /// Broker-wide settings of this room.
@@ -24,6 +29,8 @@ pub struct PartitionsConfig {
     pub retention_check_interval_ms: u64,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration_ms: i64,
+    /// `replica.lag.time.max.ms`.
+    pub replica_lag_ms_max: u64,
     /// The broker's own settings, which topics inherit.
     pub broker_defaults: BrokerDefaults,
 }
@@ -68,14 +75,30 @@ pub struct Partitions {
     metadata_log: Arc<Partition>,
     /// Recovered replicas that no image has claimed yet; empty after [`Self::start`].
     recovered: RwLock<HashMap<ReplicaKey, Arc<Replica>>>,
+    /// Members that go once their groups have stopped.
+    pub(super) doomed: Mutex<Vec<Arc<Partition>>>,
+    /// Told when there are members to be started or to go.
+    pub(super) presence_changed: Notify,
+    /// Told of each change of a role.
+    pub(super) roles: Arc<Notify>,
+    /// Set in a cluster.
+    pub(super) groups: Arc<OnceLock<Groups>>,
+    /// Logs that the metadata believes here and that went with the directory before this one.
+    lost: Mutex<HashSet<(ReplicaKey, NodeId)>>,
 }
 
 impl Partitions {
-    /// Over a data directory; nothing but the metadata's log is open until [`Self::start`].
+    /// Over a data directory; nothing but the metadata's log is open until [`Self::start`]. `metadata` says what that log is
+    /// where it is not there yet.
     ///
     /// # Errors
     /// The metadata's log cannot be made.
-    pub fn new(config: PartitionsConfig, storage: Arc<Storage>, clock: Clock) -> Result<Self, StorageError> {
+    pub fn new(
+        config: PartitionsConfig,
+        storage: Arc<Storage>,
+        clock: Clock,
+        metadata: ReplicaKind<'_>,
+    ) -> Result<Self, StorageError> {
         let mut recovered: HashMap<ReplicaKey, Arc<Replica>> = storage.replicas().into_iter().collect();
         let mut settings = PartitionSettings::of(
             &TopicSettings::resolve(&BTreeMap::new(), None, &BrokerDefaults::default()),
@@ -85,11 +108,60 @@ impl Partitions {
         let key = (METADATA_TOPIC_ID, 0);
         let replica = match recovered.remove(&key) {
             Some(replica) => replica,
-            None => storage.create_replica(key, METADATA_DIR, settings.log, ReplicaKind::Solo)?,
+            None => storage.create_replica(key, METADATA_DIR, settings.log, metadata)?,
         };
-        let metadata_log = Arc::new(Partition::new(key, replica, Arc::new(settings), clock.clone()));
-        let (topics, recovered) = (RwLock::default(), RwLock::new(recovered));
-        Ok(Self { config, clock, storage, topics, metadata_log, recovered })
+        let (roles, groups) = (Arc::<Notify>::default(), Arc::default());
+        let shared =
+            Shared { clock: clock.clone(), roles: roles.clone(), groups: Arc::clone(&groups), config: &config };
+        let metadata_log = Arc::new(Partition::new(key, replica, Arc::new(settings), shared));
+        Ok(Self {
+            config,
+            clock,
+            storage,
+            topics: RwLock::default(),
+            metadata_log,
+            recovered: RwLock::new(recovered),
+            doomed: Mutex::default(),
+            presence_changed: Notify::new(),
+            roles,
+            groups,
+            lost: Mutex::default(),
+        })
+    }
+
+    /// The directory is new and the metadata, as `image` has it, believes logs here: they are lost. Before [`Self::start`].
+    /// A log that is the only one of its partition begins anew, empty; the others wait for a member that takes their place.
+    pub fn lost(&self, image: &Image) {
+        let recovered = self.recovered.read().unwrap_or_else(PoisonError::into_inner);
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        for topic in image.topics() {
+            for (index, info) in (0..).zip(&topic.partitions) {
+                let key = (topic.id, index);
+                match Presence::of(info, self.config.node_id) {
+                    Presence::Member { node, .. } if !recovered.contains_key(&key) => {
+                        lost.insert((key, node));
+                    }
+                    Presence::Solo if !recovered.contains_key(&key) => {
+                        tracing::error!(
+                            topic = topic.name,
+                            partition = index,
+                            "the only replica was lost: it begins anew, empty"
+                        );
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Members here that must be replaced by new ones: lost, or damaged beyond serving.
+    pub fn to_be_replaced(&self) -> Vec<(Uuid, i32, NodeId)> {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = lost.iter().map(|((topic_id, index), node)| (*topic_id, *index, *node)).collect();
+        drop(lost);
+        let damaged = self.all().into_iter().filter(|partition| partition.replica.has_failed());
+        all.extend(damaged.filter_map(|one| Some((one.topic_id(), one.partition_index(), one.replica.node()?))));
+        all
     }
 
     /// Takes in the image that the metadata's log adds up to: opens its partitions, sets aside what it does not know.
@@ -124,9 +196,7 @@ impl Partitions {
             }
             let settings = Arc::new(self.settings_of(topic, new));
             for (index, info) in (0..).zip(&topic.partitions) {
-                if info.replica_on(self.config.node_id).is_some() {
-                    self.make_or_configure(topic, index, &settings, &mut cached);
-                }
+                self.follow(topic, index, info, &settings, &mut cached);
             }
         }
         if !cached.is_empty() {
@@ -144,20 +214,27 @@ impl Partitions {
         PartitionSettings::of(&resolved, self.config.producer_id_expiration_ms)
     }
 
-    fn make_or_configure(
+    /// Makes what is here what the metadata says.
+    fn follow(
         &self,
         topic: &Topic,
         index: i32,
+        info: &PartitionInfo,
         settings: &Arc<PartitionSettings>,
         cached: &mut Vec<Arc<Replica>>,
     ) {
-        let partition = match self.get(topic.id, index) {
+        let presence = Presence::of(info, self.config.node_id);
+        let known = self.get(topic.id, index);
+        let partition = match known {
+            None if presence == Presence::Absent => return,
+            Some(known) if !known.is(&presence) => return self.doom(&known),
             Some(known) => {
                 known.configure(settings.clone());
                 known
             }
-            None => match self.make(topic, index, settings) {
-                Ok(made) => made,
+            None => match self.make(topic, index, &presence, settings) {
+                Ok(Some(made)) => made,
+                Ok(None) => return,
                 Err(error) => {
                     tracing::error!(topic = topic.name, partition = index, %error, "partition could not be made");
                     return;
@@ -173,25 +250,84 @@ impl Partitions {
         }
     }
 
+    /// `None` for a member whose log was lost: another takes its place.
     fn make(
         &self,
         topic: &Topic,
         index: i32,
+        presence: &Presence,
         settings: &Arc<PartitionSettings>,
-    ) -> Result<Arc<Partition>, StorageError> {
+    ) -> Result<Option<Arc<Partition>>, StorageError> {
         let key = (topic.id, index);
         let recovered = self.recovered.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
         let replica = match recovered {
-            Some(replica) => replica,
-            None if settings.volatile => self.storage.create_volatile_replica(key, settings.log)?,
-            None => {
-                let name = format!("{}-{index}", topic.name);
-                self.storage.create_replica(key, &name, settings.log, ReplicaKind::Solo)?
+            Some(replica) if presence.fits(&replica) => replica,
+            recovered => {
+                if let Some(other) = recovered {
+                    self.storage.abandon_replica(&other)?;
+                }
+                match self.create(key, &format!("{}-{index}", topic.name), presence, settings)? {
+                    Some(created) => created,
+                    None => return Ok(None),
+                }
             }
         };
-        let partition = Arc::new(Partition::new(key, replica, settings.clone(), self.clock.clone()));
+        let (roles, groups) = (self.roles.clone(), Arc::clone(&self.groups));
+        let shared = Shared { clock: self.clock.clone(), roles, groups, config: &self.config };
+        let partition = Arc::new(Partition::new(key, replica, settings.clone(), shared));
         self.write().entry(topic.id).or_default().insert(index, partition.clone());
-        Ok(partition)
+        if matches!(presence, Presence::Member { .. }) {
+            self.presence_changed.notify_one();
+        }
+        Ok(Some(partition))
+    }
+
+    fn create(
+        &self,
+        key: ReplicaKey,
+        name: &str,
+        presence: &Presence,
+        settings: &PartitionSettings,
+    ) -> Result<Option<Arc<Replica>>, StorageError> {
+        let kind = match presence {
+            Presence::Absent => return Ok(None),
+            Presence::Solo if settings.volatile => {
+                return self.storage.create_volatile_replica(key, settings.log).map(Some);
+            }
+            Presence::Solo => ReplicaKind::Solo,
+            Presence::Member { node, first_voters } => {
+                let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+                if lost.contains(&(key, *node)) {
+                    return Ok(None);
+                }
+                lost.retain(|(lost, _)| *lost != key);
+                match first_voters {
+                    Some(voters) => ReplicaKind::Voter { node: *node, voters },
+                    None => ReplicaKind::Learner { node: *node },
+                }
+            }
+        };
+        self.storage.create_replica(key, name, settings.log, kind).map(Some)
+    }
+
+    /// Ends a partition here; its files go once its group has stopped.
+    fn doom(&self, partition: &Arc<Partition>) {
+        partition.end();
+        if let Some(partitions) = self.write().get_mut(&partition.topic_id()) {
+            partitions.remove(&partition.partition_index());
+        }
+        if partition.replica.node().is_none() {
+            return self.delete_files(partition);
+        }
+        self.doomed.lock().unwrap_or_else(PoisonError::into_inner).push(partition.clone());
+        self.presence_changed.notify_one();
+    }
+
+    pub(super) fn delete_files(&self, partition: &Partition) {
+        if let Err(error) = self.storage.delete_replica(&partition.replica) {
+            let (topic_id, partition) = (partition.topic_id(), partition.partition_index());
+            tracing::error!(%topic_id, partition, %error, "files of a deleted partition could not be removed");
+        }
     }
 
     fn set_write_caching(&self, replicas: &[Arc<Replica>], on: bool) {
@@ -202,13 +338,9 @@ impl Partitions {
     }
 
     fn delete(&self, topic_id: Uuid) {
-        let Some(partitions) = self.write().remove(&topic_id) else { return };
-        for (index, partition) in partitions {
-            partition.end();
-            if let Err(error) = self.storage.delete_replica(&partition.replica) {
-                tracing::error!(%topic_id, partition = index, %error, "files of a deleted partition could not be removed");
-            }
-        }
+        let partitions = self.read().get(&topic_id).cloned().unwrap_or_default();
+        partitions.values().for_each(|partition| self.doom(partition));
+        self.write().remove(&topic_id);
     }
 
     /// The partition, if this broker has a replica of it. A topic made anew under the same name has another id.

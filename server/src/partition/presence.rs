@@ -1,6 +1,9 @@
 //! Which replica of a partition this broker has to have, as the metadata says it. Pure. Not here: making it.
 
-use crate::{metadata::PartitionInfo, raft::NodeId};
+use crate::{
+    metadata::PartitionInfo,
+    raft::{NodeId, Replica},
+};
 
 /// What has to be here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,12 +34,21 @@ impl Presence {
         let first_voters = begins.then(|| info.replicas.iter().copied().map(node).collect());
         Self::Member { node: node(own), first_voters }
     }
+
+    /// Whether a replica is that one.
+    pub fn fits(&self, replica: &Replica) -> bool {
+        match self {
+            Self::Absent => false,
+            Self::Solo => replica.node().is_none(),
+            Self::Member { node, .. } => replica.node() == Some(*node),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::{Replica, first_replicas};
+    use crate::metadata::{self, first_replicas};
 
     #[test]
     fn one_replica_is_alone_and_more_are_a_group() {
@@ -49,7 +61,7 @@ mod tests {
         group.leader_epoch = 4;
         let filled = Presence::Member { node: NodeId::new(2, 0), first_voters: None };
         assert_eq!(Presence::of(&group, 2), filled, "who comes late is filled by the leader");
-        group.target = Some(vec![Replica::new(1, 0), Replica::new(4, 1)]);
+        group.target = Some(vec![metadata::Replica::new(1, 0), metadata::Replica::new(4, 1)]);
         let comes = Presence::Member { node: NodeId::new(4, 1), first_voters: None };
         assert_eq!((Presence::of(&group, 4), Presence::of(&group, 2)), (comes, filled), "who leaves stays to the end");
     }

@@ -17,7 +17,7 @@ use crate::{
         disk::{Disk, sim::SimDisk},
         random::Random,
     },
-    raft::{Storage, StorageConfig},
+    raft::{ReplicaKind, Storage, StorageConfig},
 };
 
 const DIR: &str = "/data/broker";
@@ -48,9 +48,10 @@ impl House {
             node_id: 1,
             retention_check_interval_ms: 1,
             producer_id_expiration_ms: 1000,
+            replica_lag_ms_max: 30_000,
             broker_defaults: BrokerDefaults::default(),
         };
-        let partitions = Partitions::new(config, storage.clone(), clock.clone()).unwrap();
+        let partitions = Partitions::new(config, storage.clone(), clock.clone(), ReplicaKind::Solo).unwrap();
         partitions.start(&image).unwrap();
         Self { disk, clock, storage, partitions, image }
     }
@@ -118,7 +119,14 @@ async fn committed(append: Append) -> i64 {
 }
 
 fn params(offset: i64) -> FetchParams {
-    FetchParams { offset, max_bytes: 1 << 20, min_one: true, read_committed: false, current_leader_epoch: -1 }
+    FetchParams {
+        offset,
+        max_bytes: 1 << 20,
+        min_one: true,
+        read_committed: false,
+        current_leader_epoch: -1,
+        follower_may_serve: false,
+    }
 }
 
 fn base_offsets(partition: &Partition, offset: i64) -> Vec<i64> {
@@ -152,7 +160,7 @@ async fn a_long_poll_is_woken_by_the_commit_and_nothing_is_seen_before_it() {
     partition.watch(&waiter, fetched.high_watermark);
     let append = append(&partition, NOW);
     assert!(waiter.wait(Instant::now() + Duration::from_secs(60)).await);
-    assert!(partition.high_watermark() > append.placed.base_offset);
+    assert!(partition.high_watermark() > append.placed().unwrap().base_offset);
     assert_eq!(base_offsets(&partition, 0), [0]);
 }
 
@@ -349,7 +357,7 @@ async fn sequences_are_judged_against_the_end_and_silent_producers_forgotten() {
     };
     let first = send(0, 1).unwrap();
     let repeat = send(0, 1).unwrap();
-    assert_eq!((first.placed.base_offset, repeat.placed.base_offset), (0, 0));
+    assert_eq!((first.placed().unwrap().base_offset, repeat.placed().unwrap().base_offset), (0, 0));
     assert_eq!(committed(repeat).await, 0);
     assert!(matches!(send(2, 1), Err(AppendError::OutOfOrderSequence(_))));
     assert!(matches!(send(0, 0), Err(AppendError::InvalidProducerEpoch(_))));
@@ -362,7 +370,7 @@ async fn sequences_are_judged_against_the_end_and_silent_producers_forgotten() {
     house.clock.set(NOW + 2000);
     house.partitions.apply_retention(&mut trust, 2000).await;
     assert!(partition.producers().is_empty());
-    assert_eq!(send(77, 1).unwrap().placed.base_offset, 2, "any sequence after that");
+    assert_eq!(send(77, 1).unwrap().placed().unwrap().base_offset, 2, "any sequence after that");
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ use super::{
     commit::CommitListener,
     error::ReplicaError,
     group::{Group, Member},
+    node_id::NodeId,
     role::Role,
     storage::Shared,
 };
@@ -168,6 +169,21 @@ impl Replica {
     /// Its leader epoch.
     pub fn leader_epoch(&self) -> i32 {
         self.role().epoch()
+    }
+
+    /// What it is called in its group; none for one that is alone, or whose log cannot be read.
+    pub fn node(&self) -> Option<NodeId> {
+        self.read().member.as_ref().map(|member| member.node)
+    }
+
+    /// Whether its group runs.
+    pub fn has_group(&self) -> bool {
+        self.group.load().is_some()
+    }
+
+    /// Whether its log cannot be used: it is damaged, or its disk failed.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.read().state, State::Failed(_))
     }
 
     /// Becomes something else, and says so.
