@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
-    sync::watch,
+    sync::{Notify, watch},
     task::JoinHandle,
 };
 use uuid::Uuid;
@@ -48,6 +48,8 @@ const SILENCE: u8 = 1;
 const REFUSED: u8 = 2;
 const HOSTILE: u8 = 3;
 const LONG: u8 = 4;
+/// Answered once the gate opens.
+const GATED: u8 = 7;
 /// Panics.
 const PANIC: u8 = 6;
 /// Answered after as many yields as the first byte says.
@@ -59,6 +61,7 @@ struct Scripted {
     seen: Mutex<Vec<(i32, Bytes)>>,
     /// Calls that are never answered and not dropped yet.
     held: Arc<AtomicUsize>,
+    gate: Notify,
 }
 
 impl Scripted {
@@ -91,6 +94,10 @@ impl Service for Script {
                     std::future::pending().await
                 }
                 REFUSED => Err(Refusal::Answer("é".repeat(1000))),
+                GATED => {
+                    script.gate.notified().await;
+                    Ok(vec![body])
+                }
                 PANIC => panic!("a bug in the service"),
                 LONG => Ok(vec![vec![0; 3 << 20].into()]),
                 LATE => {

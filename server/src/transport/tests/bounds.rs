@@ -1,6 +1,9 @@
 //! What a caller can make a broker hold: bytes on their way in, calls under way, answers that are not read.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
 
 use super::{
     frame::{Form, HEADER_BYTES, Header},
@@ -121,6 +124,13 @@ async fn calls_under_way_are_bounded_and_reading_goes_on_when_one_ends() {
     };
     let (written, ()) = tokio::join!(writing.write_all(&frames), read);
     written.unwrap();
+    // ten that end in one moment, with nothing else to wake the connection
+    writing.write_all(&(0..30).flat_map(|id| framed(Form::Call, GATED, id, &[])).collect::<Vec<u8>>()).await.unwrap();
+    for ten in 1..=3 {
+        let all_here = until(|| node.script.seen().len() == 10_000 + 10 * ten);
+        timeout(PATIENCE, all_here).await.expect("reading goes on");
+        node.script.gate.notify_waiters();
+    }
     let held: Vec<u8> = (0..50).flat_map(|id| framed(Form::Call, SILENCE, id, &[])).collect();
     writing.write_all(&held).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,8 +1,17 @@
 //! Links that are cut, brokers that stand still or are not there: which calls fail, how, and that all goes on afterwards.
 
 use futures_util::future::join_all;
+use tokio::io::AsyncWriteExt;
 
-use super::*;
+use super::{
+    bounds::{framed, next},
+    frame::Form,
+    *,
+};
+use crate::{
+    os::network::Stream,
+    transport::hello::{Answer, Spoken},
+};
 
 fn echo(caller: &Node, lane: Lane) -> impl Future<Output = Result<Bytes, CallError>> + use<> {
     caller.transport.call(2, lane, ECHO, vec![Bytes::from_static(b"x")], PATIENCE)
@@ -96,26 +105,33 @@ async fn a_broker_that_takes_no_bytes_is_a_stall_and_its_queue_is_bounded() {
 
 #[tokio::test(start_paused = true)]
 async fn a_long_answer_on_a_slow_line_is_no_stall() {
-    let config = TransportConfig { append_stall_max: Duration::from_millis(300), ..config() };
+    let config = TransportConfig { append_stall_max: Duration::from_millis(500), ..config() };
     let links = Arc::new(Links::default());
-    let caller = Node::new(1, config.clone(), links.clone());
-    let mut callee = Node::new(2, config, Arc::new(TcpDialer));
-    callee.serve(links.listen(2));
-    caller.transport.set_peer(2, "two", 2);
+    let mut listener = links.listen(2);
+    let caller = Node::new(1, config, links);
+    caller.transport.set_peer(2, "slow", 2);
     let body = vec![7; 2 << 20];
-    let answer = caller.transport.call(2, Lane::Append, ECHO, vec![body.clone().into()], PATIENCE);
-    let stutter = async {
-        loop {
-            links.hold(true);
+    let slow = async {
+        let mut stream = accepted(&mut listener).await;
+        for piece in framed(Form::Answer, ECHO, 0, &body).chunks(128 << 10) {
+            stream.write_all(piece).await.unwrap();
             tokio::time::sleep(Duration::from_millis(200)).await;
-            links.hold(false);
-            tokio::task::yield_now().await;
         }
+        stream
     };
-    tokio::select! {
-        answer = answer => assert_eq!(answer.unwrap(), body),
-        () = stutter => unreachable!("it has no end"),
-    }
+    let since = tokio::time::Instant::now();
+    let (result, _stream) = tokio::join!(caller.call(2, ECHO, b""), slow);
+    assert_eq!(result.unwrap(), body);
+    assert!(since.elapsed() > Duration::from_secs(3));
+}
+
+/// A broker of the test's own has been called.
+async fn accepted(listener: &mut Listener) -> Stream {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    Spoken::read(&mut stream).await.unwrap();
+    stream.write_all(&Answer::new(&identity(2), None).encode()).await.unwrap();
+    next(&mut stream).await.unwrap();
+    stream
 }
 
 #[tokio::test(start_paused = true)]
