@@ -22,6 +22,14 @@ pub enum TaskKind {
     Order,
     /// Lets retention act, every `log.retention.check.interval.ms`.
     Retention,
+    /// Follows the metadata's log and its leader.
+    Metadata,
+    /// Talks to the controller.
+    Membership,
+    /// Starts and stops Raft groups.
+    Groups,
+    /// Changes the members of groups that are led here.
+    Reconcile,
     /// The HTTP bridge.
     Bridge,
     /// Waits for SIGTERM and Ctrl-C.

@@ -98,11 +98,12 @@ impl Server {
         for key in &config.unknown {
             tracing::warn!(key, "setting is known neither to Kafka nor to this broker; it does nothing");
         }
-        let Bound { kafka, kafka_address, http } = bound::bind(&config)?;
+        let Bound { kafka, kafka_address, http, raft } = bound::bind(&config)?;
         let stopped = signals::watch()?;
         let (inside, to_broker) = network::in_process();
-        let node =
-            Node::start(Arc::new(RealDisk), &config, vec![kafka, inside]).await.map_err(|error| not_started(&error))?;
+        let node = Node::start(Arc::new(RealDisk), &config, vec![kafka, inside], raft)
+            .await
+            .map_err(|error| not_started(&error))?;
         let banner = Banner {
             kafka: kafka_address,
             http: http.as_ref().map(|(_, address)| *address),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{partition::Partition, partitions::Partitions};
-use crate::raft::{Groups, Role};
+use crate::raft::{GroupError, Groups, Role};
 
 /// A group that could not be started is tried again after so long.
 const RETRY_EVERY: Duration = Duration::from_secs(5);
@@ -41,6 +41,25 @@ impl Partitions {
                 let _ = tokio::time::timeout(RETRY_EVERY, changed).await;
             } else {
                 changed.await;
+            }
+        }
+    }
+
+    /// Starts the group of the metadata's log.
+    ///
+    /// # Errors
+    /// Its log cannot be read.
+    pub async fn start_metadata_group(&self) -> Result<(), GroupError> {
+        let groups = self.groups.get().ok_or(GroupError::NotRunning)?;
+        groups.start(&self.metadata_log().replica).await
+    }
+
+    /// Stops all groups: nothing is written any more.
+    pub async fn stop_groups(&self) {
+        let Some(groups) = self.groups.get() else { return };
+        for partition in self.all().iter().chain([self.metadata_log()]) {
+            if let Err(error) = groups.stop(&partition.replica).await {
+                tracing::warn!(topic_id = %partition.topic_id(), %error, "group does not stop");
             }
         }
     }

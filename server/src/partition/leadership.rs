@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{partition::Partition, partitions::Partitions};
 use crate::{
     metadata::Replica,
-    raft::{GroupStatus, Groups, NodeId, Role},
+    raft::{GroupError, GroupStatus, Groups, NodeId, Role},
 };
 
 /// A partition that this broker leads.
@@ -35,6 +35,13 @@ impl Partitions {
     }
 }
 
+impl Partitions {
+    /// Resolves when the role in the metadata's log has changed since the last call.
+    pub async fn metadata_role_changed(&self) {
+        self.metadata_roles.notified().await;
+    }
+}
+
 impl Partition {
     fn leadership(&self, groups: Option<&Groups>) -> Option<Leadership> {
         let (topic_id, partition) = (self.topic_id(), self.partition_index());
@@ -60,6 +67,58 @@ impl Partition {
             }
             _ => 0,
         }
+    }
+}
+
+/// What the group is asked to do, where this broker leads it.
+impl Partition {
+    /// Lets another member lead; resolves when it does.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn transfer(&self, to: NodeId) -> Result<(), String> {
+        let groups = self.groups.get().ok_or("the partition has one replica")?;
+        groups.transfer(&self.replica, to).await.map_err(|error| error.to_string())
+    }
+
+    /// Makes these the members that vote.
+    ///
+    /// # Errors
+    /// It is not so yet; it may still come about.
+    pub async fn change_members(&self, voters: &[NodeId]) -> Result<(), GroupError> {
+        let groups = self.groups.get().ok_or(GroupError::NotRunning)?;
+        groups.change(&self.replica, voters).await
+    }
+
+    /// Members that vote, in order, as this one knows them.
+    pub fn voters(&self) -> Vec<NodeId> {
+        let status = self.groups.get().and_then(|groups| groups.status(&self.replica).ok());
+        let mut voters = status.map(|status| status.voters).unwrap_or_default();
+        voters.sort_unstable();
+        voters
+    }
+
+    /// How its group is; none for a partition with one replica.
+    pub fn group_status(&self) -> Option<GroupStatus> {
+        self.groups.get()?.status(&self.replica).ok()
+    }
+
+    /// Lets a member in: in the place of the voter that its broker had before, or to follow.
+    ///
+    /// # Errors
+    /// This broker does not lead, or it did not come about in time.
+    pub async fn admit(&self, node: NodeId, voter: bool) -> Result<(), GroupError> {
+        let groups = self.groups.get().ok_or(GroupError::NotRunning)?;
+        let GroupStatus { voters, learners, .. } = groups.status(&self.replica)?;
+        let stands_in = voters.iter().any(|known| known.broker() == node.broker());
+        if voter && stands_in && !voters.contains(&node) {
+            let kept = voters.into_iter().filter(|known| known.broker() != node.broker());
+            return groups.change(&self.replica, &kept.chain([node]).collect::<Vec<_>>()).await;
+        }
+        if voters.contains(&node) || learners.contains(&node) {
+            return Ok(());
+        }
+        groups.learn(&self.replica, node).await
     }
 }
 

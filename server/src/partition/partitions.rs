@@ -81,6 +81,8 @@ pub struct Partitions {
     pub(super) presence_changed: Notify,
     /// Told of each change of a role.
     pub(super) roles: Arc<Notify>,
+    /// Told of each change of the role in the metadata's log.
+    pub(super) metadata_roles: Arc<Notify>,
     /// Set in a cluster.
     pub(super) groups: Arc<OnceLock<Groups>>,
     /// Logs that the metadata believes here and that went with the directory before this one.
@@ -110,9 +112,9 @@ impl Partitions {
             Some(replica) => replica,
             None => storage.create_replica(key, METADATA_DIR, settings.log, metadata)?,
         };
-        let (roles, groups) = (Arc::<Notify>::default(), Arc::default());
-        let shared =
-            Shared { clock: clock.clone(), roles: roles.clone(), groups: Arc::clone(&groups), config: &config };
+        let (metadata_roles, groups) = (Arc::<Notify>::default(), Arc::default());
+        let roles = metadata_roles.clone();
+        let shared = Shared { clock: clock.clone(), roles, groups: Arc::clone(&groups), config: &config };
         let metadata_log = Arc::new(Partition::new(key, replica, Arc::new(settings), shared));
         Ok(Self {
             config,
@@ -123,7 +125,8 @@ impl Partitions {
             recovered: RwLock::new(recovered),
             doomed: Mutex::default(),
             presence_changed: Notify::new(),
-            roles,
+            roles: Arc::default(),
+            metadata_roles,
             groups,
             lost: Mutex::default(),
         })

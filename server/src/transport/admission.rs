@@ -65,9 +65,10 @@ impl Admissions {
     /// Judges a hello in a version that both speak. Takes as long as [`probe_max`](super::TransportConfig::probe_max) where another
     /// process has the caller's id.
     pub(super) async fn admit(self: &Arc<Self>, shared: &Shared, hello: &Hello) -> Result<Admitted, NotAdmitted> {
-        let us = &shared.identity;
-        if hello.cluster_id != us.cluster_id {
-            return Err(NotAdmitted::Cluster { theirs: us.cluster_id.clone() });
+        let us = shared.us();
+        // who belongs to none yet may ask
+        if hello.cluster_id != us.cluster_id && !hello.cluster_id.is_empty() {
+            return Err(NotAdmitted::Cluster { theirs: us.cluster_id });
         }
         if hello.from == us.broker_id && hello.process != shared.process {
             return Err(NotAdmitted::DuplicateId);
@@ -118,7 +119,8 @@ impl Admissions {
             pongs: pongs.subscribe(),
         });
         seats.insert((hello.from, hello.lane), seat.clone());
-        let caller = Caller { broker_id: hello.from, incarnation: hello.incarnation };
+        let stranger = hello.cluster_id.is_empty();
+        let caller = Caller { broker_id: hello.from, incarnation: hello.incarnation, stranger };
         Ok(Ok(Admitted { admissions: self.clone(), caller, lane: hello.lane, seat, pongs }))
     }
 

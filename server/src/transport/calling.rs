@@ -82,7 +82,7 @@ async fn open(line: &Line) -> Result<Box<dyn Wire>, CallError> {
 /// Says who we are; hears whether we may call.
 async fn greet(line: &Line, stream: &mut Box<dyn Wire>) -> Result<(), CallError> {
     let unreachable = |close: Close| CallError::Unreachable { broker_id: line.to, why: close.to_string() };
-    let us = &line.shared.identity;
+    let us = line.shared.us();
     let hello = Hello {
         lane: line.lane,
         from: us.broker_id,
@@ -94,7 +94,7 @@ async fn greet(line: &Line, stream: &mut Box<dyn Wire>) -> Result<(), CallError>
     stream.write_all(&hello.encode()).await.map_err(|error| unreachable(error.into()))?;
     stream.flush().await.map_err(|error| unreachable(error.into()))?;
     let spoken = Spoken::read(stream).await.map_err(unreachable)?;
-    let judged = Answer::decode(&spoken).map_err(unreachable)?.judge(&spoken, us, line.to);
+    let judged = Answer::decode(&spoken).map_err(unreachable)?.judge(&spoken, &us, line.to);
     match judged {
         Ok(answer) if line.shared.is_retired(answer.broker_id, answer.incarnation) => {
             let why = "it runs on a data directory that was replaced".to_owned();

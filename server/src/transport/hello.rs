@@ -120,7 +120,9 @@ impl Answer {
             1 => Err(NotAdmitted::Version { oldest: spoken.oldest, newest: spoken.newest }),
             4 => Err(NotAdmitted::DuplicateId),
             5 => Err(NotAdmitted::Retired),
-            0 | 2 | 3 if self.cluster_id != us.cluster_id => Err(NotAdmitted::Cluster { theirs: self.cluster_id }),
+            0 | 2 | 3 if self.cluster_id != us.cluster_id && !us.cluster_id.is_empty() => {
+                Err(NotAdmitted::Cluster { theirs: self.cluster_id })
+            }
             0 if self.broker_id == to => Ok(self),
             0 | 2 | 3 => Err(NotAdmitted::Target { actual: self.broker_id }),
             _ => Err(NotAdmitted::Full),

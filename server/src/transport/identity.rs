@@ -5,7 +5,7 @@ use uuid::Uuid;
 /// Who this broker is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The cluster that it belongs to; at most 200 bytes.
+    /// The cluster that it belongs to; at most 200 bytes. Empty: none yet, until [`Transport::join_cluster`](super::Transport::join_cluster).
     pub cluster_id: String,
     /// `node.id`.
     pub broker_id: i32,
@@ -20,6 +20,8 @@ pub struct Caller {
     pub broker_id: i32,
     /// Its data directory.
     pub incarnation: Uuid,
+    /// It belongs to no cluster yet, and may only ask which there is.
+    pub stranger: bool,
 }
 
 /// Which of the connections to a broker carries a call. Lanes do not wait for each other.

@@ -114,18 +114,17 @@ impl Port {
 
     /// Hears who calls and says whether it may.
     async fn welcome(&self, stream: &mut Box<dyn Wire>) -> Result<Admitted, Close> {
-        let us = &self.shared.identity;
         let spoken = Spoken::read(stream).await?;
         if !spoken.is_understood() {
             let why = NotAdmitted::Version { oldest: spoken.oldest, newest: spoken.newest };
-            stream.write_all(&Answer::new(us, Some(&why)).encode()).await?;
+            stream.write_all(&Answer::new(&self.shared.us(), Some(&why)).encode()).await?;
             stream.shutdown().await?;
             // words of another version: who speaks is not known
             return Err(Close::NotAdmitted { broker_id: -1, why });
         }
         let hello = Hello::decode(&spoken)?;
         let judged = self.admissions.admit(&self.shared, &hello).await;
-        stream.write_all(&Answer::new(us, judged.as_ref().err()).encode()).await?;
+        stream.write_all(&Answer::new(&self.shared.us(), judged.as_ref().err()).encode()).await?;
         stream.flush().await?;
         match judged {
             Ok(admitted) => Ok(admitted),

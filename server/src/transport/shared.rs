@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use tokio::sync::watch;
@@ -17,6 +17,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) identity: Identity,
+    /// Joined since the start.
+    joined: OnceLock<String>,
     /// Drawn at this start: tells two processes with one id apart.
     pub(super) process: Uuid,
     pub(super) config: TransportConfig,
@@ -45,6 +47,7 @@ impl Shared {
     ) -> Self {
         Self {
             identity,
+            joined: OnceLock::new(),
             process: random.uuid(),
             budget: Budget::new(config.memory_bytes_max),
             config,
@@ -55,6 +58,17 @@ impl Shared {
             id_taken: watch::Sender::new(None),
             retired: Mutex::default(),
         }
+    }
+
+    /// Who this broker is now.
+    pub(super) fn us(&self) -> Identity {
+        let cluster_id = self.joined.get().unwrap_or(&self.identity.cluster_id).clone();
+        Identity { cluster_id, ..self.identity.clone() }
+    }
+
+    /// From now on it belongs to a cluster. The first one counts.
+    pub(super) fn join(&self, cluster_id: &str) {
+        let _ = self.joined.set(cluster_id.to_owned());
     }
 
     pub(super) fn retire(&self, broker_id: i32, incarnation: Uuid) {

@@ -96,6 +96,21 @@ impl Transport {
         end(former.iter().flatten(), &CallError::NoAddress(broker_id));
     }
 
+    /// This broker, which belonged to none, belongs to a cluster now: connections are made anew, and then all that the others
+    /// serve may be called.
+    pub fn join_cluster(&self, cluster_id: &str) {
+        self.shared.join(cluster_id);
+        let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+        let former: Vec<[Arc<Line>; Lane::ALL.len()]> = peers.lines.values().cloned().collect();
+        for lines in peers.lines.values_mut() {
+            let [line, _] = lines.clone();
+            let (host, port) = (line.host.clone(), line.port);
+            *lines = Lane::ALL.map(|lane| Arc::new(Line::new(self.shared.clone(), line.to, lane, host.clone(), port)));
+        }
+        drop(peers);
+        end(former.iter().flatten(), &CallError::Stopped);
+    }
+
     /// Makes no calls to a broker any more; what is under way fails.
     pub fn forget_peer(&self, broker_id: i32) {
         let former = self.peers.write().unwrap_or_else(PoisonError::into_inner).lines.remove(&broker_id);

@@ -45,27 +45,40 @@ pub(super) type Vote = openraft::type_config::alias::VoteOf<GroupTypes>;
 pub(super) type GroupMembership = openraft::Membership<NodeId, openraft::EmptyNode>;
 pub(super) type StoredMembership = openraft::type_config::alias::StoredMembershipOf<GroupTypes>;
 
-/// Milliseconds between two heartbeats of a leader.
-pub(super) const HEARTBEAT_MS: u64 = 500;
-/// A follower that heard nothing for so long, at least, asks for an election.
-const ELECTION_MS_MIN: u64 = 1000;
-const ELECTION_MS_MAX: u64 = 1500;
 /// Entries that may wait for openraft's core; proposals are bounded by bytes long before.
 const QUEUE_ENTRIES: u64 = 8192;
+
+/// How fast a lost leader is noticed, against what groups cost while they are idle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupTiming {
+    /// Milliseconds between two heartbeats of a leader.
+    pub heartbeat_ms: u64,
+    /// A follower that heard nothing for so many milliseconds, at least, asks for an election.
+    pub election_ms_min: u64,
+    /// … at most.
+    pub election_ms_max: u64,
+}
+
+impl Default for GroupTiming {
+    fn default() -> Self {
+        Self { heartbeat_ms: 500, election_ms_min: 1000, election_ms_max: 1500 }
+    }
+}
 
 /// The settings of every group.
 ///
 /// # Errors
-/// None: the values are constants that go together.
-pub(super) fn config() -> Result<Arc<Config>, ConfigError> {
+/// Times that do not go together.
+pub(super) fn config(timing: GroupTiming) -> Result<Arc<Config>, ConfigError> {
     let config = Config {
         cluster_name: "tidemark".to_owned(),
-        heartbeat_interval: HEARTBEAT_MS,
-        heartbeat_min_interval: Some(300),
-        election_timeout_min: ELECTION_MS_MIN,
-        election_timeout_max: ELECTION_MS_MAX,
+        heartbeat_interval: timing.heartbeat_ms,
+        heartbeat_min_interval: Some(timing.heartbeat_ms * 3 / 5),
+        election_timeout_min: timing.election_ms_min,
+        election_timeout_max: timing.election_ms_max,
         enable_pre_vote: Some(true),
-        quorum_loss_probe_interval: Some(3000),
+        // a leader that lost its quorum is silent for so long, or its heartbeats would keep the others from electing
+        quorum_loss_probe_interval: Some(2 * timing.election_ms_max),
         // a leader that restarts would give the index of an entry that its followers committed to another one
         enable_leader_restore: Some(false),
         // a follower that lost entries under write caching is sent them again; its votes are its incarnation's matter
@@ -81,4 +94,19 @@ pub(super) fn config() -> Result<Arc<Config>, ConfigError> {
         ..Config::default()
     };
     Ok(Arc::new(config.validate()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_acknowledged_records_safe_is_set() {
+        let config = config(GroupTiming::default()).unwrap();
+        assert_eq!((config.enable_leader_restore, config.enable_pre_vote), (Some(false), Some(true)));
+        assert_eq!((config.heartbeat_interval, config.heartbeat_min_interval), (500, Some(300)));
+        assert_eq!((config.election_timeout_min, config.election_timeout_max), (1000, 1500));
+        assert_eq!((config.quorum_loss_probe_interval, &config.snapshot_policy), (Some(3000), &SnapshotPolicy::Never));
+        assert_eq!((config.allow_log_reversion, config.max_in_snapshot_log_to_keep), (Some(true), u64::MAX));
+    }
 }

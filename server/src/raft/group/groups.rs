@@ -10,7 +10,7 @@ use openraft::Config;
 
 use super::{
     super::{carrier::Carrier, node_id::NodeId, replica::Replica, role::Role, storage::ReplicaKey},
-    config::{self, Raft},
+    config::{self, GroupTiming, Raft},
     machine::Machine,
     peer::Network,
     proposal::Pending,
@@ -76,9 +76,9 @@ impl Groups {
     /// Groups whose members talk through `carrier`.
     ///
     /// # Errors
-    /// None that constants can have; the type is openraft's.
-    pub fn new(carrier: Arc<dyn Carrier>) -> Result<Self, GroupError> {
-        let config = config::config().map_err(|error| GroupError::Refused(error.to_string()))?;
+    /// Times that do not go together.
+    pub fn new(carrier: Arc<dyn Carrier>, timing: GroupTiming) -> Result<Self, GroupError> {
+        let config = config::config(timing).map_err(|error| GroupError::Refused(error.to_string()))?;
         Ok(Self(Arc::new(Shared { carrier, config, running: RwLock::default() })))
     }
 

@@ -30,6 +30,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use config::GroupTiming;
 pub(super) use groups::Group;
 pub use groups::{GroupError, Groups};
 pub(super) use member::{Member, RecoveredMember};

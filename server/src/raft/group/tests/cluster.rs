@@ -13,12 +13,17 @@ use tidemark_record::{BatchBuilder, batch};
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    super::super::{Appending, Carrier, CarrierError, CommitListener, Groups, Lane, Proposed, ReplicaError, Role},
+    super::super::{
+        Appending, Carrier, CarrierError, CommitListener, GroupTiming, Groups, Lane, Proposed, ReplicaError, Role,
+    },
     *,
 };
 
 /// How long a test waits for what must happen.
 pub const SOON: Duration = Duration::from_secs(30);
+
+/// Elections that a test does not have to wait for.
+const TIMING: GroupTiming = GroupTiming { heartbeat_ms: 100, election_ms_min: 300, election_ms_max: 500 };
 
 /// The network of one cluster.
 #[derive(Default)]
@@ -154,7 +159,8 @@ impl Cluster {
     }
 
     pub async fn run(&mut self, broker: i32, storage: Arc<Storage>, replica: Arc<Replica>) {
-        let groups = Groups::new(Arc::new(Wire { own: broker, net: Arc::downgrade(&self.net) })).unwrap();
+        let wire = Arc::new(Wire { own: broker, net: Arc::downgrade(&self.net) });
+        let groups = Groups::new(wire, TIMING).unwrap();
         let heard = Heard { high_watermark: watch::Sender::new(replica.high_watermark()), roles: Mutex::default() };
         let heard = Arc::new(heard);
         replica.listen(heard.clone());
