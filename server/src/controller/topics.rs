@@ -12,7 +12,7 @@ use super::{
     },
     placement::{Placer, check_assignment, check_available, manual},
 };
-use crate::metadata::{Image, MetadataRecord, PartitionInfo, Topic, check_topic_name, collides, first_replicas};
+use crate::metadata::{Image, MetadataRecord, PartitionInfo, Topic, check_topic_name, first_replicas};
 
 /// Partitions that one request may make (Kafka `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`).
 const PARTITIONS_PER_REQUEST_MAX: usize = 10_000;
@@ -133,7 +133,7 @@ impl Controller {
         if image.topic(name).is_some() {
             return Err(ControllerError::TopicExists(name.clone()));
         }
-        if let Some(other) = image.topics().find(|other| collides(&other.name, name)) {
+        if let Some(other) = image.topic_colliding(name) {
             return Err(InvalidTopic(format!("Topic '{name}' collides with existing topic: {}", other.name)));
         }
         let assignments = self.assignments(image, topic)?;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{
     broker::Broker,
+    name::metric_name,
     record::MetadataRecord,
     topic::{NO_BROKER, PartitionInfo, Topic},
 };
@@ -19,6 +20,8 @@ pub struct Image {
     brokers: BTreeMap<i32, Broker>,
     topics: BTreeMap<String, Arc<Topic>>,
     names: BTreeMap<Uuid, String>,
+    /// What topics are called in metric names → their names; those alone that can collide.
+    metric_names: BTreeMap<String, String>,
     broker_configs: BTreeMap<i32, BTreeMap<String, String>>,
     next_producer_id: i64,
     partitions: usize,
@@ -33,6 +36,9 @@ impl Image {
             MetadataRecord::DeleteTopic { topic_id } => {
                 if let Some(topic) = self.names.remove(topic_id).and_then(|name| self.topics.remove(&name)) {
                     self.partitions -= topic.partitions.len();
+                    if let Some(metric_name) = metric_name(&topic.name) {
+                        self.metric_names.remove(&metric_name);
+                    }
                 }
             }
             MetadataRecord::TopicConfig { topic_id, key, value } => {
@@ -95,6 +101,9 @@ impl Image {
         }
         let topic = Topic { id: topic_id, name: name.to_owned(), partitions: Vec::new(), configs: BTreeMap::new() };
         self.names.insert(topic_id, name.to_owned());
+        if let Some(metric_name) = metric_name(name) {
+            self.metric_names.insert(metric_name, name.to_owned());
+        }
         self.topics.insert(name.to_owned(), Arc::new(topic));
     }
 
@@ -185,6 +194,11 @@ impl Image {
     /// A topic.
     pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
         self.topics.get(name)
+    }
+
+    /// The topic whose metric names would be those of a topic of this name.
+    pub fn topic_colliding(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.topics.get(self.metric_names.get(&metric_name(name)?)?)
     }
 
     /// A topic by its id.

@@ -13,7 +13,7 @@ pub mod topic_config;
 pub use broker::{Broker, Endpoint};
 pub use fields::{FieldReader, FieldWriter};
 pub use image::Image;
-pub use name::{NameError, check_topic_name, collides};
+pub use name::{NameError, check_topic_name, metric_name};
 pub use record::{MetadataRecord, RecordError};
 pub use topic::{NO_BROKER, PartitionInfo, Replica, Topic, first_replicas};
 pub use topic_config::TopicSettings;
