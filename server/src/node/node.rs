@@ -70,6 +70,7 @@ impl Node {
             node_id,
             partitions: partitions.clone(),
             controller,
+            forward: None,
             fetch_sessions: FetchSessions::new(random.clone()),
             clock,
             config: config.api.clone(),
