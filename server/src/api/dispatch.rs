@@ -42,6 +42,9 @@ use super::{
 };
 use crate::metrics::{Counter, Histogram, Registry};
 
+/// Reads from a body how many milliseconds its answer may take.
+type TimeoutOf = fn(Bytes, i16) -> Result<i32, String>;
+
 /// One served API.
 #[derive(Debug)]
 pub(super) struct Api {
@@ -55,8 +58,8 @@ pub(super) struct Api {
     /// What a caller must be allowed.
     #[allow(dead_code, reason = "for the authorizer, which comes with the security issue")]
     pub(super) access: &'static [Access],
-    /// The controller answers it: how long that may take, in milliseconds, as the body says.
-    pub(super) forwarded: Option<fn(Bytes, i16) -> Result<i32, String>>,
+    /// The controller answers it, within this time.
+    pub(super) forwarded: Option<TimeoutOf>,
     /// Decodes a body whose shape was judged, and handles it.
     handle: fn(&RequestContext, Bytes) -> Result<Handling, String>,
     /// Only decodes such a body.
