@@ -20,6 +20,8 @@ use crate::controller::Role;
 
 /// Between two tries.
 const RETRY: Duration = Duration::from_millis(50);
+/// For a change that has begun: its client waits longer than it said, but not for ever.
+const FINISH: Duration = Duration::from_secs(30);
 /// Bounds of what a request may wait for a controller, whatever timeout it says.
 const WAIT_MS: std::ops::RangeInclusive<i32> = 1_000..=60_000;
 /// For requests that say none (Kafka `controller.socket.timeout.ms`).
@@ -79,7 +81,10 @@ impl ToController {
         loop {
             let role = controller.role();
             let last = match (role, hint.take()) {
-                (Role::Alone | Role::Active { .. }, _) => self.answer_here().await?,
+                (Role::Alone | Role::Active { .. }, _) => {
+                    let finished = timeout_at(deadline + FINISH, self.answer_here()).await;
+                    finished.map_err(|_| format!("{} was not decided in time", self.api.name))??
+                }
                 (Role::Observer { leader: None }, None) => None,
                 (Role::Observer { leader: Some(leader) }, None) | (Role::Observer { .. }, Some(leader)) => {
                     match timeout_at(deadline, self.forward.forward(leader, self.frame.clone())).await {

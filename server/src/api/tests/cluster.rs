@@ -239,7 +239,7 @@ async fn metadata_tells_leaders_epochs_racks_and_who_is_offline() {
         assert_eq!(brokers, [(1, "listener.test"), (2, "host2")], "v{version}: no fenced broker");
         assert!(version < 1 || answer.brokers[1].rack.as_deref() == Some("r2"));
         let partition = &answer.topics[0].partitions[0];
-        assert_eq!((partition.leader_id.0, &partition.isr_nodes), (2, &ids(&[2, 1])), "v{version}");
+        assert_eq!((partition.leader_id.0, &partition.isr_nodes), (2, &ids(&[1, 2])), "v{version}");
         assert!(version < 7 || partition.leader_epoch == 4, "v{version}");
         let (replicas, error) =
             if version == 0 { (ids(&[1, 2]), ReplicaNotAvailable.code()) } else { (ids(&[1, 2, 3]), 0) };
@@ -249,7 +249,7 @@ async fn metadata_tells_leaders_epochs_racks_and_who_is_offline() {
     let request = DescribeTopicPartitionsRequest::default().with_response_partition_limit(9);
     let partition = pair.client(2).ask(0, request).await.topics.remove(0).partitions.remove(0);
     assert_eq!((partition.leader_id.0, partition.leader_epoch), (2, 4));
-    assert_eq!((partition.isr_nodes, partition.offline_replicas), (ids(&[2, 1]), ids(&[3])));
+    assert_eq!((partition.isr_nodes, partition.offline_replicas), (ids(&[1, 2]), ids(&[3])));
     pair.beat(2, true).await;
     let partition = pair.client(1).ask(12, metadata("t")).await.topics.remove(0).partitions.remove(0);
     let found = (partition.error_code, partition.leader_id.0, partition.leader_epoch);
