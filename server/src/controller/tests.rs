@@ -1,5 +1,6 @@
-//! The controller over a log in memory: alone here, one of several in `cluster`.
+//! The controller over a log in memory: alone here, one of several in `cluster`, with brokers' agents in `agents`.
 
+mod agents;
 mod cluster;
 
 use std::sync::{Arc, Mutex};

@@ -89,7 +89,7 @@ fn incarnation(broker_id: i32, process: u64) -> Uuid {
     Uuid::from_u64_pair(broker_id as u64, process)
 }
 
-fn registration(broker_id: i32, process: u64) -> Registration {
+pub(super) fn registration(broker_id: i32, process: u64) -> Registration {
     let endpoint = |port| Endpoint { host: format!("host{broker_id}"), port };
     Registration {
         broker_id,
