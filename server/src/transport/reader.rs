@@ -46,8 +46,8 @@ pub(super) struct FrameReader {
 /// What the frame at the front has of the budget.
 enum Memory {
     Chunk,
-    Asked(BoxFuture<'static, Option<Charge>>),
-    Own(Option<Charge>),
+    Asked(BoxFuture<'static, Charge>),
+    Own(Charge),
 }
 
 impl FrameReader {
@@ -119,7 +119,7 @@ impl FrameReader {
         }
         self.started = (!self.buf.is_empty()).then(Instant::now);
         let charge = match std::mem::replace(&mut self.memory, Memory::Chunk) {
-            Memory::Own(charge) => charge,
+            Memory::Own(charge) => Some(charge),
             Memory::Chunk | Memory::Asked(_) => None,
         };
         Ok(Frame { header, body: body.freeze(), charge })
