@@ -14,7 +14,7 @@ struct Leaders(Arc<Mutex<(Sent, BTreeMap<i32, OrderAnswer>)>>);
 type Sent = Vec<(i32, Order)>;
 
 impl Peers for Leaders {
-    fn call(&self, broker_id: i32, message: Vec<u8>) -> Calling {
+    fn call(&self, broker_id: i32, _: MessageKind, message: Vec<u8>) -> Calling {
         let mut state = self.0.lock().unwrap();
         state.0.push((broker_id, Order::decode(&message).unwrap()));
         let answer = state.1.get(&broker_id).cloned();
@@ -310,7 +310,7 @@ async fn a_broker_stops_once_others_lead_what_it_led() {
 struct Carrying(Arc<Mutex<Option<Arc<Controller>>>>);
 
 impl Peers for Carrying {
-    fn call(&self, _: i32, message: Vec<u8>) -> Calling {
+    fn call(&self, _: i32, _: MessageKind, message: Vec<u8>) -> Calling {
         let controller = self.0.lock().unwrap().clone();
         Box::pin(async move {
             let from = Request::decode(&message).unwrap().broker_id();
