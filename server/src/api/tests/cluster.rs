@@ -67,6 +67,7 @@ impl Pair {
             let registration = Registration {
                 broker_id: id,
                 incarnation: incarnation(id),
+                directory_id: incarnation(id),
                 cluster_id: "test-cluster".into(),
                 client: endpoint(9092),
                 raft: endpoint(9093),
