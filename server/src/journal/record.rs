@@ -1,7 +1,7 @@
 //! One journal record: what it can say, and its bytes.
 //!
 //! ```text
-//!  0 magic u16   2 kind u8   3 zero   4 payload length u32   8 lsn u64   16 synced mark u64   24 replica u64
+//!  0 magic u16   2 kind u8   3 flags u8   4 payload length u32   8 lsn u64   16 synced mark u64   24 replica u64
 //! 32 index u64  40 number i64  48 epoch i32  52 previous record's header crc u32  56 payload crc u32
 //! 60 crc of the payload's first 61 bytes u32   64 writer's boot epoch u32   68 crc of bytes 0..68 u32
 //! ```
@@ -45,6 +45,8 @@ pub enum Record<'a> {
         frame: &'a [IoSlice<'a>],
         /// CRC-32C of the whole frame.
         frame_crc: u32,
+        /// It is the first of its segment: replay begins one with it too.
+        opens_segment: bool,
     },
     /// A replica's log now ends before this index and offset.
     Truncate {
@@ -104,7 +106,7 @@ pub enum Record<'a> {
 #[allow(missing_docs, reason = "the fields are those of `Record`")]
 pub enum OwnedRecord {
     /// See [`Record::Entry`].
-    Entry { replica: ReplicaId, index: u64, leader_epoch: i32, base_offset: i64, frame: Bytes },
+    Entry { replica: ReplicaId, index: u64, leader_epoch: i32, base_offset: i64, frame: Bytes, opens_segment: bool },
     /// See [`Record::Truncate`].
     Truncate { replica: ReplicaId, next_index: u64, next_offset: i64 },
     /// See [`Record::LogStart`].
@@ -123,6 +125,7 @@ pub enum OwnedRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub kind: u8,
+    pub flags: u8,
     pub payload_len: u32,
     pub lsn: Lsn,
     pub synced: Lsn,
@@ -141,6 +144,7 @@ impl Header {
         let mut out = [0; RECORD_HEADER_LEN];
         out[0..2].copy_from_slice(&MAGIC.to_le_bytes());
         out[2] = self.kind;
+        out[3] = self.flags;
         out[4..8].copy_from_slice(&self.payload_len.to_le_bytes());
         out[8..16].copy_from_slice(&self.lsn.0.to_le_bytes());
         out[16..24].copy_from_slice(&self.synced.0.to_le_bytes());
@@ -164,6 +168,7 @@ impl Header {
         }
         let header = Self {
             kind: bytes[2],
+            flags: bytes[3],
             payload_len: u32::from_le_bytes(part(bytes, 4)),
             lsn: Lsn(u64::from_le_bytes(part(bytes, 8))),
             synced: Lsn(u64::from_le_bytes(part(bytes, 16))),
@@ -216,6 +221,8 @@ const KIND_VOTE: u8 = 4;
 const KIND_BOOT_EPOCH: u8 = 5;
 const KIND_CREATE_REPLICA: u8 = 6;
 const KIND_DELETE_REPLICA: u8 = 7;
+/// Of an entry: its frame is the first of its segment.
+const FLAG_OPENS_SEGMENT: u8 = 1;
 
 /// A header without the fields that only the writer knows, and the payload behind it.
 pub(super) struct Parts<'a> {
@@ -228,6 +235,7 @@ impl<'a> Record<'a> {
     pub(super) fn parts(&self) -> Parts<'a> {
         let plain = |kind, replica: ReplicaId, index, number, epoch| Header {
             kind,
+            flags: 0,
             payload_len: 0,
             lsn: Lsn(0),
             synced: Lsn(0),
@@ -243,10 +251,11 @@ impl<'a> Record<'a> {
         let mut small = Vec::new();
         let mut frame_parts: &[IoSlice<'_>] = &[];
         let header = match *self {
-            Self::Entry { replica, index, leader_epoch, base_offset, frame, frame_crc } => {
+            Self::Entry { replica, index, leader_epoch, base_offset, frame, frame_crc, opens_segment } => {
                 frame_parts = frame;
                 let len: usize = frame.iter().map(|part| part.len()).sum();
-                let header = plain(KIND_ENTRY, replica, index, base_offset, leader_epoch);
+                let flags = if opens_segment { FLAG_OPENS_SEGMENT } else { 0 };
+                let header = Header { flags, ..plain(KIND_ENTRY, replica, index, base_offset, leader_epoch) };
                 Header { payload_len: len as u32, payload_crc: frame_crc, frame_head_crc: head_crc(frame), ..header }
             }
             Self::Truncate { replica, next_index, next_offset } => {
@@ -294,6 +303,7 @@ impl OwnedRecord {
                 leader_epoch: header.epoch,
                 base_offset: header.number,
                 frame: Bytes::copy_from_slice(payload),
+                opens_segment: header.flags & FLAG_OPENS_SEGMENT != 0,
             },
             KIND_TRUNCATE => Self::Truncate { replica, next_index: header.index, next_offset: header.number },
             KIND_LOG_START => Self::LogStart { replica, log_start_offset: header.number },

@@ -33,6 +33,10 @@ fn entry_bytes(index: u64) -> Vec<u8> {
     vec![index as u8; 61 + (index as usize * 37) % 400]
 }
 
+fn opens(index: u64) -> bool {
+    index.is_multiple_of(3)
+}
+
 fn append_entry(journal: &Journal, index: u64) -> Result<Lsn, JournalError> {
     let bytes = entry_bytes(index);
     let (head, tail) = bytes.split_at(16);
@@ -40,7 +44,15 @@ fn append_entry(journal: &Journal, index: u64) -> Result<Lsn, JournalError> {
     let frame_crc = crate::os::checksum::crc32c(&bytes);
     let replica = ReplicaId(7);
     journal.append(
-        &Record::Entry { replica, index, leader_epoch: 1, base_offset: index as i64, frame: &frame, frame_crc },
+        &Record::Entry {
+            replica,
+            index,
+            leader_epoch: 1,
+            base_offset: index as i64,
+            frame: &frame,
+            frame_crc,
+            opens_segment: opens(index),
+        },
         None,
     )
 }
@@ -50,7 +62,8 @@ fn replayed(recovery: &Recovery) -> Vec<u64> {
     let mut indexes = Vec::new();
     recovery
         .replay(|_, record| {
-            if let OwnedRecord::Entry { index, frame, .. } = record {
+            if let OwnedRecord::Entry { index, frame, opens_segment, .. } = record {
+                assert_eq!(opens_segment, opens(index), "entry {index}");
                 assert_eq!(frame, entry_bytes(index), "entry {index}");
                 indexes.push(index);
             }

@@ -35,8 +35,8 @@ pub struct Appended {
     pub frame_crc: u32,
     /// Where it starts in the active segment.
     pub position: u64,
-    /// Whether it opened a new segment.
-    pub rolled: bool,
+    /// Whether it is the first of its segment.
+    pub opens_segment: bool,
 }
 
 impl Log {
@@ -59,7 +59,8 @@ impl Log {
         leader_epoch: i32,
         now_ms: i64,
     ) -> Result<Appended, AppendError> {
-        self.write(batch, header, self.next_offset, leader_epoch, now_ms)
+        self.roll_if_due(header, self.next_offset, batch.len(), now_ms)?;
+        self.write(batch, header, self.next_offset, leader_epoch)
     }
 
     /// Appends one whole batch at the offset it carries, if the log ends at `expected_end` and that offset is not below it.
@@ -77,7 +78,8 @@ impl Log {
         if self.next_offset != expected_end || header.base_offset < expected_end {
             return Err(AppendError::WrongEnd { end: self.next_offset, expected: expected_end });
         }
-        self.write(batch, header, header.base_offset, leader_epoch, now_ms)
+        self.roll_if_due(header, header.base_offset, batch.len(), now_ms)?;
+        self.write(batch, header, header.base_offset, leader_epoch)
     }
 
     /// Appends an internal frame: it takes a Raft index and no offset.
@@ -92,7 +94,8 @@ impl Log {
     ) -> Result<Appended, AppendError> {
         let frame = frame::internal(kind, payload, self.next_offset, leader_epoch);
         let header = BatchHeader::parse(&frame)?;
-        self.write(&frame, &header, self.next_offset, leader_epoch, -1)
+        self.roll_if_due(&header, self.next_offset, frame.len(), -1)?;
+        self.write(&frame, &header, self.next_offset, leader_epoch)
     }
 
     /// The bytes of an internal frame that [`Self::append_internal`] would write now, for the journal.
@@ -102,10 +105,11 @@ impl Log {
 
     /// Writes a frame exactly as it was journaled. One that the log already has is skipped; one that stands in the place of
     /// another takes that place, and what followed the other goes: it is of a process whose last writes were lost.
+    /// Segments begin where they began when it was journaled, whatever the settings are now.
     ///
     /// # Errors
     /// A frame that is not the next one, or the disk's.
-    pub fn replay(&mut self, index: u64, frame: &[u8]) -> Result<(), AppendError> {
+    pub fn replay(&mut self, index: u64, frame: &[u8], opens_segment: bool) -> Result<(), AppendError> {
         let header = tidemark_record::batch::verify(frame)?;
         if index < self.next_index {
             // below the first segment: retention deleted it since
@@ -118,7 +122,11 @@ impl Log {
         if index != self.next_index || header.base_offset < self.next_offset {
             return Err(AppendError::WrongIndex { index, next: self.next_index });
         }
-        self.write(frame, &header, header.base_offset, header.partition_leader_epoch, header.max_timestamp)?;
+        let active = self.active();
+        if active.has_batches() && (opens_segment || !active.holds(frame.len())) {
+            self.roll()?;
+        }
+        self.write(frame, &header, header.base_offset, header.partition_leader_epoch)?;
         self.producers.settle(self.next_offset);
         Ok(())
     }
@@ -129,13 +137,8 @@ impl Log {
         header: &BatchHeader,
         base_offset: i64,
         leader_epoch: i32,
-        now_ms: i64,
     ) -> Result<Appended, AppendError> {
         let len = batch.len();
-        let rolled = self.must_roll(header, base_offset, len, now_ms);
-        if rolled {
-            self.roll()?;
-        }
         let prefix = patched_prefix(batch, base_offset, leader_epoch);
         let rest = &batch[PATCHED_LEN..];
         let frame_crc = frame_crc(&prefix, rest, header.crc);
@@ -143,7 +146,7 @@ impl Log {
         let (disk, dir, index) = (self.disk.clone(), self.dir.clone(), self.next_index);
         let interval = self.config.index_interval_bytes;
         let active = self.active_mut();
-        let position = active.size;
+        let (position, opens_segment) = (active.size, !active.has_batches());
         let file = active.file(&*disk, &dir)?;
         at(&active.path(&dir), file.write_all_at(&[IoSlice::new(&prefix), IoSlice::new(rest)], position.into()))?;
         let flush = active.note_frame(&stored, index, frame_crc, interval);
@@ -165,7 +168,7 @@ impl Log {
             prefix,
             frame_crc,
             position: position.into(),
-            rolled,
+            opens_segment,
         })
     }
 
@@ -192,16 +195,16 @@ impl Log {
     }
 
     /// Kafka's `LogSegment.shouldRoll`: by size, by the age of the first record, by the reach of a relative offset.
-    fn must_roll(&self, header: &BatchHeader, base_offset: i64, len: usize, now_ms: i64) -> bool {
+    fn roll_if_due(&mut self, header: &BatchHeader, base_offset: i64, len: usize, now_ms: i64) -> Result<(), LogError> {
         let active = self.active();
         if !active.has_batches() {
-            return false;
+            return Ok(());
         }
         let full = u64::from(active.size) + len as u64 > u64::from(self.config.segment_bytes);
         let clock = if header.max_timestamp >= 0 { header.max_timestamp } else { now_ms };
         let old = active.first_timestamp >= 0 && clock.saturating_sub(active.first_timestamp) > self.config.segment_ms;
         let far = base_offset + i64::from(header.last_offset_delta.max(0)) - active.base_offset > i64::from(i32::MAX);
-        full || old || far
+        if full || old || far { self.roll() } else { Ok(()) }
     }
 }
 

@@ -107,6 +107,11 @@ impl Segment {
         self.index.close_file();
     }
 
+    /// Whether so many bytes more leave it as large as a segment may be.
+    pub fn holds(&self, len: usize) -> bool {
+        self.size as usize + len <= i32::MAX as usize
+    }
+
     pub fn has_batches(&self) -> bool {
         self.size as usize > HEADER_FRAME_LEN
     }

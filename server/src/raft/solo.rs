@@ -252,6 +252,7 @@ impl Solo {
                     base_offset: appended.base_offset,
                     frame: &frame,
                     frame_crc: appended.frame_crc,
+                    opens_segment: appended.opens_segment,
                 };
                 let this = Arc::clone(self);
                 let written =
@@ -267,7 +268,7 @@ impl Solo {
                 self.commit(end, bytes);
             }
             Durability::Volatile => {
-                if appended.rolled {
+                if appended.opens_segment {
                     self.drop_expired(log);
                 }
                 drop(state);
