@@ -17,6 +17,8 @@ pub(super) const FILE_HEADER_LEN: u64 = 64;
 pub(super) const FORMAT_VERSION: u32 = 1;
 const MAGIC: [u8; 8] = *b"TIDEJRNL";
 const SUFFIX: &str = ".journal";
+/// Of a file that is being made.
+const MAKING: &str = ".new";
 
 /// What a file's header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +75,16 @@ pub(super) fn path_of(dir: &Path, sequence: u64) -> PathBuf {
     dir.join(format!("{sequence:020}{SUFFIX}"))
 }
 
+/// The path of that file while it is made.
+pub(super) fn making_of(dir: &Path, sequence: u64) -> PathBuf {
+    dir.join(format!("{sequence:020}{MAKING}"))
+}
+
+/// Whether a file of this name was being made when the process ended.
+pub(super) fn is_making(name: &str) -> bool {
+    name.ends_with(MAKING)
+}
+
 /// The sequence in a file's name.
 pub(super) fn sequence_of(name: &str) -> Option<u64> {
     name.strip_suffix(SUFFIX)?.parse().ok()
@@ -84,18 +96,20 @@ pub(super) fn at<T>(path: &Path, result: io::Result<T>) -> Result<T, JournalErro
 }
 
 impl JournalFile {
-    /// Makes a file of `len` zeros, synced, its name too.
+    /// Makes a file of `len` zeros, synced, its name too. It has another name until it is whole: a file under a journal's name
+    /// that is shorter than its header lost its end.
     pub fn create(disk: &SharedDisk, dir: &Path, sequence: u64, len: u64) -> Result<Self, JournalError> {
         static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
-        let path = path_of(dir, sequence);
-        let file = at(&path, disk.open(&path, OpenMode::Create))?;
+        let (path, making) = (path_of(dir, sequence), making_of(dir, sequence));
+        let file = at(&making, disk.open(&making, OpenMode::Create))?;
         let mut offset = 0;
         while offset < len {
             let piece = ZEROS.len().min((len - offset) as usize);
-            at(&path, file.write_all_at(&[IoSlice::new(&ZEROS[..piece])], offset))?;
+            at(&making, file.write_all_at(&[IoSlice::new(&ZEROS[..piece])], offset))?;
             offset += piece as u64;
         }
-        at(&path, file.sync_data())?;
+        at(&making, file.sync_data())?;
+        at(&path, disk.rename(&making, &path))?;
         at(dir, disk.sync_dir(dir))?;
         Ok(Self { sequence, path, file, len })
     }
@@ -109,10 +123,15 @@ impl JournalFile {
     }
 
     /// Reads its header. What it is without one, [`salvage`](super::salvage) finds out.
+    ///
+    /// # Errors
+    /// The disk's; or a file that is cut off inside its header, of which nothing can be told.
     pub fn header(&self) -> Result<FoundHeader, JournalError> {
         let mut bytes = [0; FILE_HEADER_LEN as usize];
-        let len = FILE_HEADER_LEN.min(self.len) as usize;
-        at(&self.path, self.file.read_exact_at(&mut bytes[..len], 0))?;
+        if self.len < FILE_HEADER_LEN {
+            return Err(JournalError::CutOff { path: self.path.clone(), len: self.len });
+        }
+        at(&self.path, self.file.read_exact_at(&mut bytes, 0))?;
         if bytes == [0; FILE_HEADER_LEN as usize] {
             return Ok(FoundHeader::Unused);
         }

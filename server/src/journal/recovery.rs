@@ -9,7 +9,7 @@ use std::{
 use super::{
     checkpoint::{self, Checkpoint},
     error::JournalError,
-    file::{FILE_HEADER_LEN, FoundHeader, JournalFile, at, sequence_of},
+    file::{FILE_HEADER_LEN, FoundHeader, JournalFile, at, is_making, sequence_of},
     record::{Lsn, OwnedRecord, ReplicaId},
     salvage::{self, ReplayStart},
     scan::{Damage, Part, Scanner},
@@ -79,6 +79,9 @@ impl Recovery {
         let mut any_record = false;
         let mut unknown = Vec::new();
         for entry in at(&self.dir, self.disk.read_dir(&self.dir))? {
+            if is_making(&entry.name) {
+                self.unused.push(self.dir.join(&entry.name));
+            }
             let Some(sequence) = sequence_of(&entry.name) else { continue };
             self.next_sequence = self.next_sequence.max(sequence + 1);
             let file = JournalFile::open(&*self.disk, &self.dir, sequence)?;

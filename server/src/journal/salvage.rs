@@ -23,11 +23,8 @@ pub(super) struct ReplayStart {
 /// The header that the file's records at or behind `replay`'s start imply. `None`: it holds none that was ever synced.
 ///
 /// # Errors
-/// The disk's; or a file that is cut off inside its header, of which nothing can be told.
+/// The disk's.
 pub(super) fn header(file: &JournalFile, replay: ReplayStart) -> Result<Option<FileHeader>, JournalError> {
-    if file.len < FILE_HEADER_LEN {
-        return Err(JournalError::CutOff { path: file.path.clone(), len: file.len });
-    }
     find(file, |header| header.lsn >= replay.from)
 }
 

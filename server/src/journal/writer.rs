@@ -18,7 +18,7 @@ use std::{
 use super::{
     checkpoint::{self, Checkpoint},
     error::{JournalError, JournalFailed},
-    file::{FILE_HEADER_LEN, FileHeader, JournalFile, at, path_of},
+    file::{FILE_HEADER_LEN, FileHeader, JournalFile, at, making_of, path_of},
     record::{Header, Lsn, PAYLOAD_BYTES_MAX, Record, record_len},
 };
 use crate::os::{
@@ -368,8 +368,8 @@ impl Shared {
     fn create_file(&self, sequence: u64, bytes: u64) -> Result<JournalFile, JournalError> {
         JournalFile::create(&self.disk, &self.dir, sequence, bytes).map_err(|error| match error {
             JournalError::Io { path, cause } if cause.kind() == io::ErrorKind::StorageFull => {
-                // it holds no header: a start would remove it too
-                let _ = self.disk.remove_file(&path);
+                // a start would remove it too
+                let _ = self.disk.remove_file(&making_of(&self.dir, sequence));
                 JournalError::Full { path }
             }
             other => other,

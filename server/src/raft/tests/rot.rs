@@ -168,14 +168,14 @@ fn spoil(disk: &SimDisk, random: &Random) -> Option<(PathBuf, String)> {
     if len == 0 {
         return None;
     }
-    let place = random.below(len);
+    // now and then all of it goes
+    let place = random.below(len) * random.below(8).min(1);
     if random.below(2) > 0 {
         disk.corrupt(&victim, place as usize, 1 << random.below(8));
         return Some((victim.clone(), format!("byte {place} of {}", victim.display())));
     }
-    // one that was emptied looks like one being made
-    file.set_len(place.max(1)).unwrap();
-    Some((victim.clone(), format!("{} of {len} bytes left in {}", place.max(1), victim.display())))
+    file.set_len(place).unwrap();
+    Some((victim.clone(), format!("{place} of {len} bytes left in {}", victim.display())))
 }
 
 #[test]
