@@ -23,6 +23,18 @@ pub enum JournalError {
         /// Understood here.
         known: u32,
     },
+    /// Written by a Tidemark from before the first release.
+    #[error(
+        "{path} has format version {found} of an unreleased Tidemark, this program reads {known}; move the data directory away, or start the version that wrote it"
+    )]
+    OlderVersion {
+        /// The file.
+        path: PathBuf,
+        /// In the file.
+        found: u32,
+        /// Understood here.
+        known: u32,
+    },
     /// No checkpoint file can be read.
     #[error("the checkpoint files in {path} are damaged; `tidemark log verify` shows what the segments still hold")]
     Checkpoints {

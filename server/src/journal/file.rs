@@ -1,6 +1,7 @@
 //! A journal file: its name and its 64-byte header. Not here: the records behind the header.
 
 use std::{
+    cmp::Ordering,
     io::{self, IoSlice},
     path::{Path, PathBuf},
 };
@@ -13,8 +14,8 @@ use crate::os::{
 
 /// Bytes before the first record.
 pub(super) const FILE_HEADER_LEN: u64 = 64;
-/// The format that is written; a newer one is refused.
-pub(super) const FORMAT_VERSION: u32 = 1;
+/// The format that is written and read. 1 had no salt, and was never released.
+pub(super) const FORMAT_VERSION: u32 = 2;
 const MAGIC: [u8; 8] = *b"TIDEJRNL";
 const SUFFIX: &str = ".journal";
 /// Of a file that is being made.
@@ -31,6 +32,19 @@ pub(super) struct FileHeader {
     pub boot_epoch: u32,
     /// Bytes of the file, which never change: with fewer it was cut off.
     pub len: u64,
+    /// Of its records' checksums; the same in all files of a journal. It stands there twice: where one is rotten, the other
+    /// still reads the records.
+    pub salt: u64,
+}
+
+/// Refuses a format that this program does not read.
+pub(super) fn check_version(found: u32, path: &Path) -> Result<(), JournalError> {
+    let (path, known) = (path.to_path_buf(), FORMAT_VERSION);
+    match found.cmp(&known) {
+        Ordering::Less => Err(JournalError::OlderVersion { path, found, known }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(JournalError::NewerVersion { path, found, known }),
+    }
 }
 
 impl FileHeader {
@@ -42,6 +56,8 @@ impl FileHeader {
         out[24..28].copy_from_slice(&self.previous.to_le_bytes());
         out[28..32].copy_from_slice(&self.boot_epoch.to_le_bytes());
         out[32..40].copy_from_slice(&self.len.to_le_bytes());
+        out[40..48].copy_from_slice(&self.salt.to_le_bytes());
+        out[48..56].copy_from_slice(&self.salt.to_le_bytes());
         let crc = checksum::crc32c(&out[..60]);
         out[60..64].copy_from_slice(&crc.to_le_bytes());
         out
@@ -53,11 +69,15 @@ impl FileHeader {
         if bytes[0..8] != MAGIC || word(60) != checksum::crc32c(&bytes[..60]) {
             return Ok(None);
         }
-        if word(8) > FORMAT_VERSION {
-            return Err(JournalError::NewerVersion { path: path.to_path_buf(), found: word(8), known: FORMAT_VERSION });
-        }
+        check_version(word(8), path)?;
         let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
-        Ok(Some(Self { start: Lsn(long(16)), previous: word(24), boot_epoch: word(28), len: long(32) }))
+        let (start, salt) = (Lsn(long(16)), long(40));
+        Ok(Some(Self { start, previous: word(24), boot_epoch: word(28), len: long(32), salt }))
+    }
+
+    /// The salts that a header may have had that is torn or rotten.
+    pub fn likely_salts(bytes: &[u8; FILE_HEADER_LEN as usize]) -> [u64; 2] {
+        [40, 48].map(|at| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i])))
     }
 }
 
@@ -135,7 +155,8 @@ impl JournalFile {
         if bytes == [0; FILE_HEADER_LEN as usize] {
             return Ok(FoundHeader::Unused);
         }
-        Ok(FileHeader::decode(&bytes, &self.path)?.map_or(FoundHeader::Bad, FoundHeader::Whole))
+        let bad = FoundHeader::Bad(FileHeader::likely_salts(&bytes));
+        Ok(FileHeader::decode(&bytes, &self.path)?.map_or(bad, FoundHeader::Whole))
     }
 }
 
@@ -145,6 +166,6 @@ pub(super) enum FoundHeader {
     Whole(FileHeader),
     /// Zeros: prepared, and no record in it was ever synced.
     Unused,
-    /// Torn while it was written, or rotten.
-    Bad,
+    /// Torn while it was written, or rotten; with the salts that it may have had.
+    Bad([u64; 2]),
 }

@@ -3,8 +3,10 @@
 //! ```text
 //!  0 magic u16   2 kind u8   3 flags u8   4 payload length u32   8 lsn u64   16 synced mark u64   24 replica u64
 //! 32 index u64  40 number i64  48 epoch i32  52 previous record's header crc u32  56 payload crc u32
-//! 60 crc of the payload's first 61 bytes u32   64 writer's boot epoch u32   68 crc of bytes 0..68 u32
+//! 60 crc of the payload's first 61 bytes u32   64 writer's boot epoch u32   68 crc of salt and bytes 0..68 u32
 //! ```
+//! The salt is a random number of the journal, which its files' headers carry: a payload that somebody has made to look like
+//! a record, in the hope that a start searches through it behind a torn tail, does not check.
 
 use std::io::IoSlice;
 
@@ -140,7 +142,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub fn encode(&self) -> [u8; RECORD_HEADER_LEN] {
+    pub fn encode(&self, salt: u64) -> [u8; RECORD_HEADER_LEN] {
         let mut out = [0; RECORD_HEADER_LEN];
         out[0..2].copy_from_slice(&MAGIC.to_le_bytes());
         out[2] = self.kind;
@@ -156,14 +158,14 @@ impl Header {
         out[56..60].copy_from_slice(&self.payload_crc.to_le_bytes());
         out[60..64].copy_from_slice(&self.frame_head_crc.to_le_bytes());
         out[64..68].copy_from_slice(&self.boot_epoch.to_le_bytes());
-        let crc = checksum::crc32c(&out[..68]);
+        let crc = salted_crc(salt, &out);
         out[68..72].copy_from_slice(&crc.to_le_bytes());
         out
     }
 
-    /// `None` for bytes that are no record header.
-    pub fn decode(bytes: &[u8; RECORD_HEADER_LEN]) -> Option<Self> {
-        if bytes[0..2] != MAGIC.to_le_bytes() || bytes[68..72] != checksum::crc32c(&bytes[..68]).to_le_bytes() {
+    /// `None` for bytes that are no record header of a journal with this salt.
+    pub fn decode(bytes: &[u8; RECORD_HEADER_LEN], salt: u64) -> Option<Self> {
+        if bytes[0..2] != MAGIC.to_le_bytes() || bytes[68..72] != salted_crc(salt, bytes).to_le_bytes() {
             return None;
         }
         let header = Self {
@@ -203,6 +205,10 @@ impl Header {
     pub fn about(&self) -> Option<ReplicaId> {
         (self.kind != KIND_BOOT_EPOCH).then_some(ReplicaId(self.replica))
     }
+}
+
+fn salted_crc(salt: u64, header: &[u8; RECORD_HEADER_LEN]) -> u32 {
+    checksum::append(checksum::crc32c(&salt.to_le_bytes()), &header[..68])
 }
 
 /// Bytes that a record with such a payload takes.
@@ -325,7 +331,7 @@ impl OwnedRecord {
 /// Reads any bytes as a record: for the fuzz runner. Must never panic.
 pub fn fuzz_journal_record(bytes: &[u8]) {
     if let Some((head, rest)) = bytes.split_first_chunk::<RECORD_HEADER_LEN>()
-        && let Some(header) = Header::decode(head)
+        && let Some(header) = Header::decode(head, 0)
     {
         let payload = rest.get(..header.payload_len as usize).unwrap_or(rest);
         let _ = (OwnedRecord::read(&header, payload), header.record_len(), header.about());

@@ -65,6 +65,7 @@ pub(super) struct Start {
     pub chain: u32,
     pub next_sequence: u64,
     pub boot_epoch: u32,
+    pub salt: u64,
 }
 
 /// The journal of a running broker; clones share it.
@@ -75,6 +76,7 @@ struct Shared {
     disk: SharedDisk,
     dir: PathBuf,
     config: JournalConfig,
+    salt: u64,
     state: Mutex<State>,
     /// Wakes the sync thread: something was written, or the journal closes.
     work: Condvar,
@@ -144,6 +146,7 @@ impl Journal {
             disk: start.disk,
             dir: start.dir,
             config: start.config,
+            salt: start.salt,
             state: Mutex::new(state),
             work: Condvar::new(),
             done: Condvar::new(),
@@ -308,7 +311,7 @@ impl Shared {
         let synced = Lsn(self.synced.load(Ordering::Acquire));
         let header =
             Header { lsn: state.end, synced, previous: state.chain, boot_epoch: state.boot_epoch, ..parts.header };
-        let head = header.encode();
+        let head = header.encode(self.salt);
         let padding = len as usize - head.len() - payload_len;
         let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(parts.frame.len() + 3);
         slices.push(IoSlice::new(&head));
@@ -345,7 +348,7 @@ impl Shared {
             }
         };
         let (start, previous, boot_epoch) = (state.end, state.chain, state.boot_epoch);
-        let header = FileHeader { start, previous, boot_epoch, len: next.len };
+        let header = FileHeader { start, previous, boot_epoch, len: next.len, salt: self.salt };
         if let Err(error) = self.unless_full(next.file.write_all_at(&[IoSlice::new(&header.encode())], 0)) {
             state.spare.push(next);
             return Err(error);

@@ -33,6 +33,18 @@ pub enum StorageError {
         /// Understood here.
         known: u32,
     },
+    /// Written by a Tidemark from before the first release.
+    #[error(
+        "{path} has format {found} of an unreleased Tidemark, this program reads {known}; move the directory away, or start the version that wrote it"
+    )]
+    OlderFormat {
+        /// The file.
+        path: PathBuf,
+        /// In it.
+        found: u32,
+        /// Understood here.
+        known: u32,
+    },
     /// It belongs to another broker.
     #[error(
         "{path} belongs to node {found}, and this broker is node {expected}; give it its own --data or the right --node-id"

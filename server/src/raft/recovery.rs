@@ -92,7 +92,7 @@ pub(super) fn recover(
     rebuild.report();
     let Rebuild { replicas, next_replica_id, last_boot_epoch, mended, .. } = rebuild;
     let boot_epoch = last_boot_epoch.saturating_add(1);
-    let journal = recovery.start(boot_epoch)?;
+    let journal = recovery.start(boot_epoch, random.u64())?;
     let started = journal.append(&Record::BootEpoch { epoch: boot_epoch, nonce: random.u64() }, None)?;
     // clients will see this epoch: it must not come again after a power cut
     journal.sync_blocking(started)?;
