@@ -22,7 +22,7 @@ use super::{
     record::{Header, Lsn, PAYLOAD_BYTES_MAX, Record, record_len},
 };
 use crate::os::{
-    disk::{SharedDisk, SharedFile},
+    disk::{SharedDisk, SharedFile, is_lack},
     thread,
 };
 
@@ -361,19 +361,21 @@ impl Shared {
     }
 
     fn unless_full<T>(&self, result: io::Result<T>) -> Result<T, JournalError> {
-        result.map_err(|cause| match cause.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => JournalError::Full { path: self.dir.clone() },
-            _ => JournalError::Io { path: self.dir.clone(), cause },
+        let path = self.dir.clone();
+        result.map_err(|cause| match is_lack(&cause) {
+            true => JournalError::Full { path, cause },
+            false => JournalError::Io { path, cause },
         })
     }
 
-    /// Makes the next file. Without room for it, the beginning of one is removed again.
+    /// Makes the next file. Without room or descriptors for it, the beginning of one is removed again.
     fn create_file(&self, sequence: u64, bytes: u64) -> Result<JournalFile, JournalError> {
         JournalFile::create(&self.disk, &self.dir, sequence, bytes).map_err(|error| match error {
-            JournalError::Io { path, cause } if cause.kind() == io::ErrorKind::StorageFull => {
-                // a start would remove it too
+            JournalError::Io { path, cause } if is_lack(&cause) => {
+                // a start would remove them too
                 let _ = self.disk.remove_file(&making_of(&self.dir, sequence));
-                JournalError::Full { path }
+                let _ = self.disk.remove_file(&path_of(&self.dir, sequence));
+                JournalError::Full { path, cause }
             }
             other => other,
         })
@@ -479,8 +481,9 @@ impl Shared {
         if freed.is_empty() {
             return Ok(());
         }
+        let mut renamed = Vec::new();
         for file in freed {
-            if file.len < self.config.file_bytes_max || self.lock().spare.len() >= SPARE_FILES_MAX {
+            if file.len < self.config.file_bytes_max || self.lock().spare.len() + renamed.len() >= SPARE_FILES_MAX {
                 at(&file.path, self.disk.remove_file(&file.path))?;
                 continue;
             }
@@ -489,9 +492,12 @@ impl Shared {
             at(&file.path, file.file.sync_data())?;
             let path = path_of(&self.dir, sequence);
             at(&path, self.disk.rename(&file.path, &path))?;
-            self.lock().spare.push(JournalFile { sequence, path, ..file });
+            renamed.push(JournalFile { sequence, path, ..file });
             sequence += 1;
         }
-        at(&self.dir, self.disk.sync_dir(&self.dir))
+        // none is used before its name is durable
+        at(&self.dir, self.disk.sync_dir(&self.dir))?;
+        self.lock().spare.append(&mut renamed);
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Appending: the log gives a frame its offset and epoch, writes it, and notes what follows from it.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::IoSlice;
 
 use tidemark_record::{
     BatchHeader,
@@ -13,7 +13,7 @@ use super::{
     log::Log,
     producer_state::SequenceCheck,
 };
-use crate::os::checksum;
+use crate::os::{checksum, disk::is_lack};
 
 /// Above this many bytes, joining two known checksums is cheaper than reading the bytes again.
 const COMBINE_BYTES_MIN: usize = 1024;
@@ -152,8 +152,8 @@ impl Log {
         let flush = active.note_frame(&stored, index, frame_crc, interval);
         if flush {
             let path = active.index_path(&dir);
-            // the frame is written: rows that a full disk does not take stay in memory until it does
-            let index_file = unless_full(active.index.flush(&*disk, &path))?.flatten();
+            // the frame is written: rows that cannot be written now stay in memory until they can
+            let index_file = unless_lacking(active.index.flush(&*disk, &path))?.flatten();
             self.dirty.extend(index_file);
         }
         if !self.dirty.last().is_some_and(|last| std::sync::Arc::ptr_eq(last, &file)) {
@@ -176,7 +176,7 @@ impl Log {
     pub(super) fn note(&mut self, stored: &BatchHeader, len: usize) -> Result<(), LogError> {
         let new_epoch = !stored.is_internal()
             && self.epochs.assign(stored.partition_leader_epoch, stored.base_offset, self.next_index);
-        if new_epoch && unless_full(self.epochs.write(&*self.disk, &self.dir))?.is_none() {
+        if new_epoch && unless_lacking(self.epochs.write(&*self.disk, &self.dir))?.is_none() {
             self.epochs.save_later();
         }
         if !stored.is_internal() {
@@ -208,14 +208,10 @@ impl Log {
     }
 }
 
-/// `None` where only room was lacking.
-pub(super) fn unless_full<T>(result: Result<T, LogError>) -> Result<Option<T>, LogError> {
+/// `None` where only room or a descriptor was lacking.
+pub(super) fn unless_lacking<T>(result: Result<T, LogError>) -> Result<Option<T>, LogError> {
     match result {
-        Err(LogError::Io { cause, .. })
-            if matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
-        {
-            Ok(None)
-        }
+        Err(LogError::Io { cause, .. }) if is_lack(&cause) => Ok(None),
         result => result.map(Some),
     }
 }

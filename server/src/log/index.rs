@@ -11,7 +11,7 @@ use std::{io::IoSlice, path::Path, sync::OnceLock};
 use super::error::{LogError, at};
 use crate::os::{
     checksum,
-    disk::{Disk, OpenMode, SharedFile},
+    disk::{Disk, OpenMode, SharedFile, lacks_descriptors},
 };
 
 /// Bytes of a row.
@@ -75,9 +75,14 @@ pub(super) struct SegmentIndex {
     tail: Vec<Row>,
 }
 
-/// A row that should be there is not, or does not check: the file must be rebuilt.
-#[derive(Debug)]
-pub(super) struct BadIndex;
+/// Why a row cannot be had.
+#[derive(Debug, PartialEq)]
+pub(super) enum BadIndex {
+    /// It is not there, or does not check: the file must be rebuilt.
+    Damaged,
+    /// No descriptor for the file now.
+    Closed,
+}
 
 impl SegmentIndex {
     /// An index whose file already holds so many rows.
@@ -121,12 +126,12 @@ impl SegmentIndex {
     /// The row at a place, from 0.
     pub fn row(&self, disk: &dyn Disk, path: &Path, place: usize) -> Result<Row, BadIndex> {
         if place >= self.flushed {
-            return self.tail.get(place - self.flushed).copied().ok_or(BadIndex);
+            return self.tail.get(place - self.flushed).copied().ok_or(BadIndex::Damaged);
         }
         let mut bytes = [0; ROW_LEN];
         let file = self.file(disk, path)?;
-        file.read_exact_at(&mut bytes, (place * ROW_LEN) as u64).map_err(|_| BadIndex)?;
-        Row::decode(&bytes).ok_or(BadIndex)
+        file.read_exact_at(&mut bytes, (place * ROW_LEN) as u64).map_err(|_| BadIndex::Damaged)?;
+        Row::decode(&bytes).ok_or(BadIndex::Damaged)
     }
 
     /// The last row for which `before` holds; `before` must hold for a prefix of the rows.
@@ -165,9 +170,9 @@ impl SegmentIndex {
         for start in (0..self.flushed).step_by(SCAN_ROWS) {
             let rows = SCAN_ROWS.min(self.flushed - start);
             let piece = &mut bytes[..rows * ROW_LEN];
-            self.file(disk, path)?.read_exact_at(piece, (start * ROW_LEN) as u64).map_err(|_| BadIndex)?;
+            self.file(disk, path)?.read_exact_at(piece, (start * ROW_LEN) as u64).map_err(|_| BadIndex::Damaged)?;
             for row in piece.chunks_exact(ROW_LEN) {
-                let row = Row::decode(row).ok_or(BadIndex)?;
+                let row = Row::decode(row).ok_or(BadIndex::Damaged)?;
                 frames.extend((row.internal_len > 0).then_some((row.position, row.internal_len)));
             }
         }
@@ -207,7 +212,9 @@ impl SegmentIndex {
         if let Some(file) = self.file.get() {
             return Ok(file);
         }
-        let file = disk.open(path, OpenMode::ReadWrite).map_err(|_| BadIndex)?;
+        let closed =
+            |cause: std::io::Error| if lacks_descriptors(&cause) { BadIndex::Closed } else { BadIndex::Damaged };
+        let file = disk.open(path, OpenMode::ReadWrite).map_err(closed)?;
         Ok(self.file.get_or_init(|| file))
     }
 }

@@ -341,6 +341,12 @@ impl Log {
         })
     }
 
+    /// Takes back what was captured and could not be synced, for want of descriptors alone: it is still to be synced.
+    pub fn take_back(&mut self, capture: &Capture) {
+        self.dirty.extend(capture.files.iter().cloned());
+        self.dirty_dir |= capture.dir.is_some();
+    }
+
     /// The last two checkpoints may need theirs; a segment's own stays with the segment.
     fn drop_old_snapshots(&mut self) -> Result<(), LogError> {
         while self.checkpoint_snapshots.len() > 3 {

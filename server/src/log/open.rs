@@ -6,6 +6,7 @@ use tidemark_record::BatchHeader;
 
 use super::{
     LogEnd,
+    append::unless_lacking,
     config::{LogConfig, LogIdentity},
     error::{LogError, at},
     frame::HEADER_FRAME_LEN,
@@ -317,10 +318,11 @@ impl Log {
             let full = fresh.note_frame(&frame.header, index, checksum::crc32c(&bytes), interval);
             index += u64::from(frame.position > 0);
             if full {
-                fresh.index.flush(&*disk, &fresh.index_path(&dir))?;
+                unless_lacking(fresh.index.flush(&*disk, &fresh.index_path(&dir)))?;
             }
         }
-        fresh.index.flush(&*disk, &fresh.index_path(&dir))?;
+        // rows that cannot be written now stay in memory until they can
+        unless_lacking(fresh.index.flush(&*disk, &fresh.index_path(&dir)))?;
         fresh.size = old.size;
         self.segments[place] = fresh;
         Ok(index)

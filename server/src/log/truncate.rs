@@ -4,6 +4,7 @@
 use tidemark_record::BatchHeader;
 
 use super::{
+    append::unless_lacking,
     error::{LogError, at},
     log::Log,
     walk::FrameWalk,
@@ -27,7 +28,9 @@ impl Log {
         self.cut_active(next_index)?;
         self.producers.truncate(self.next_offset);
         self.epochs.truncate_from_end(self.next_offset, self.next_index);
-        self.epochs.write(&*self.disk, &self.dir)?;
+        if unless_lacking(self.epochs.write(&*self.disk, &self.dir))?.is_none() {
+            self.epochs.save_later();
+        }
         self.recent.clear();
         self.quarantined.retain(|(from, _)| *from < self.next_offset);
         // offsets below the log start were given out once: a gap before it does not bring them back

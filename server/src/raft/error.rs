@@ -2,7 +2,11 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{journal::JournalError, log::LogError, log::SequenceError};
+use crate::{
+    journal::JournalError,
+    log::{LogError, SequenceError},
+    os::disk::lacks_descriptors,
+};
 
 /// The data directory cannot be used. The text tells the operator what to do.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +88,16 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Only a file descriptor was lacking: what was asked for can be tried again.
+    pub(super) fn lacks_descriptors(&self) -> bool {
+        match self {
+            Self::Io { cause, .. } => lacks_descriptors(cause),
+            Self::Journal(error) => error.lacks_descriptors(),
+            Self::Log(error) => error.lacks_descriptors(),
+            _ => false,
+        }
+    }
+
     pub(super) fn at<T>(path: &std::path::Path, result: io::Result<T>) -> Result<T, Self> {
         result.map_err(|cause| Self::Io { path: path.to_path_buf(), cause })
     }

@@ -6,7 +6,7 @@
 //! Not here: which batches are good, who waits, files.
 
 use std::{
-    io::{self, IoSlice},
+    io::IoSlice,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
@@ -20,6 +20,7 @@ use super::{commit::CommitListener, error::ReplicaError, storage::Shared};
 use crate::{
     journal::{JournalError, JournalFailed, Lsn, Record, ReplicaId},
     log::{AppendError, Appended, Capture, Log, LogConfig, LogEnd, LogError, SequenceCheck},
+    os::disk::is_lack,
 };
 
 /// What an acknowledged entry survives.
@@ -291,7 +292,7 @@ impl Solo {
     fn append_failed(&self, state: &mut State, error: AppendError) -> ReplicaError {
         match error {
             AppendError::WrongEnd { end, expected } => ReplicaError::WrongEnd { end, expected },
-            AppendError::Log(LogError::Io { path, cause }) if is_full(&cause) => {
+            AppendError::Log(LogError::Io { path, cause }) if is_lack(&cause) => {
                 ReplicaError::Storage(format!("{}: {cause}; nothing was written", path.display()))
             }
             error => self.fail(state, &error.to_string()),
@@ -359,10 +360,24 @@ impl Solo {
     pub(super) fn flush(&self) -> Result<(), ReplicaError> {
         self.unflushed.store(0, Ordering::Release);
         let synced = self.capture().and_then(|capturing| match capturing {
-            Some(capturing) => capturing.sync(),
+            Some(capturing) => capturing.sync().inspect_err(|error| {
+                if error.lacks_descriptors() {
+                    self.take_back(&capturing);
+                }
+            }),
             None => Ok(()),
         });
-        synced.map_err(|error| self.fail(&mut self.write(), &error.to_string()))
+        synced.map_err(|error| match error.lacks_descriptors() {
+            true => ReplicaError::Storage(format!("{error}; what was written is not flushed yet")),
+            false => self.fail(&mut self.write(), &error.to_string()),
+        })
+    }
+
+    /// Takes back what was captured and could not be synced, for want of descriptors alone.
+    pub(super) fn take_back(&self, capturing: &Capturing<'_>) {
+        if let State::Open(log) = &mut *self.write() {
+            log.take_back(&capturing.capture);
+        }
     }
 
     /// Takes what has to be synced of the log, and what a checkpoint may say once it is. `None` for a replica without a log.
@@ -454,10 +469,19 @@ impl Solo {
         let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.write();
         let synced = match &mut *state {
-            State::Open(log) => log.capture().and_then(|capture| capture.sync()),
+            State::Open(log) => log.capture().and_then(|capture| {
+                capture.sync().inspect_err(|error| {
+                    if error.lacks_descriptors() {
+                        log.take_back(&capture);
+                    }
+                })
+            }),
             _ => Ok(()),
         };
         if let Err(error) = synced {
+            if error.lacks_descriptors() {
+                return Err(ReplicaError::Storage(error.to_string()));
+            }
             return Err(self.fail(&mut state, &error.to_string()));
         }
         self.durability.store(Durability::Journaled as u8, Ordering::Release);
@@ -529,8 +553,4 @@ impl Captured {
         let (end, log_start_offset, quarantined) = (log.end(), log.log_start_offset(), log.quarantined().to_vec());
         Self { end, log_start_offset, quarantined, lsn, unjournaled: false }
     }
-}
-
-fn is_full(cause: &io::Error) -> bool {
-    matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

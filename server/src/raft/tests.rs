@@ -25,6 +25,7 @@ use crate::{
     },
 };
 
+mod descriptors;
 mod random;
 mod replayed;
 mod rot;
