@@ -25,6 +25,7 @@ pub const OWN_KEYS: &[(&str, &str)] = &[
     ("tidemark.partitions.max", "10000"),
     ("tidemark.disk.reserve.bytes", "67108864"),
     ("tidemark.checkpoint.bytes", "67108864"),
+    ("tidemark.scrub.interval.ms", "302400000"),
     ("tidemark.request.memory.bytes", "a quarter of the memory"),
     ("tidemark.allow.plaintext", "false"),
 ];
@@ -97,6 +98,7 @@ impl Config {
         let mut storage = StorageConfig::new(settings.data_dir()?, node_id);
         storage.reserve_bytes = settings.own("tidemark.disk.reserve.bytes")?;
         storage.checkpoint_bytes = settings.own("tidemark.checkpoint.bytes")?;
+        storage.scrub_interval = Duration::from_millis(settings.own("tidemark.scrub.interval.ms")?);
         let plaintext: bool = settings.own("tidemark.allow.plaintext")?;
         let http = settings.first(&["tidemark.http.listener"]).unwrap_or("127.0.0.1:8080");
         let ms = |key: &str, default: u64| settings.number(key, None, default).map(Duration::from_millis);

@@ -29,6 +29,7 @@ mod producer_state;
 mod read;
 mod retention;
 mod scan;
+mod scrub;
 mod sealed;
 mod segment;
 mod timestamp;
@@ -49,6 +50,7 @@ pub use open::{Extent, OpenReport};
 pub use producer_state::{ProducerInfo, SequenceCheck};
 pub use read::{FileSlice, ReadSlices};
 pub use scan::{FrameScan, Scanned};
+pub use scrub::{BadStretch, ScrubMark, Scrubbed, SegmentScrub};
 pub use timestamp::TimestampOffset;
 pub use walk::{FrameWalk, WalkedFrame};
 

@@ -296,13 +296,13 @@ impl Log {
     fn crc_behind_last_row(&self, place: usize) -> Result<u32, LogError> {
         let (disk, dir, segment) = (&*self.disk, &*self.dir, &self.segments[place]);
         let (from, crc) = segment.row_where(disk, dir, |_| true).map_or((0, 0), |row| (row.position, row.running_crc));
-        checksum_of(&segment.file(disk, dir)?, &segment.path(dir), from.into(), segment.size.into(), crc)
+        checksum_of(&segment.file(disk, dir)?, &segment.path(dir), (from.into(), segment.size.into()), crc)
     }
 
     /// CRC-32C of a segment's bytes, all of them read.
     fn crc_of_all(&self, place: usize) -> Result<u32, LogError> {
         let (disk, dir, segment) = (&*self.disk, &*self.dir, &self.segments[place]);
-        checksum_of(&segment.file(disk, dir)?, &segment.path(dir), 0, segment.size.into(), 0)
+        checksum_of(&segment.file(disk, dir)?, &segment.path(dir), (0, segment.size.into()), 0)
     }
 
     /// Makes the index of a segment anew from its frames; the Raft index behind the last.
@@ -522,7 +522,12 @@ fn trim_index(
 }
 
 /// CRC-32C of a stretch of a file, going on from `crc`.
-fn checksum_of(file: &crate::os::disk::SharedFile, path: &Path, from: u64, to: u64, crc: u32) -> Result<u32, LogError> {
+pub(super) fn checksum_of(
+    file: &crate::os::disk::SharedFile,
+    path: &Path,
+    (from, to): (u64, u64),
+    crc: u32,
+) -> Result<u32, LogError> {
     let (mut crc, mut from) = (crc, from);
     let mut bytes = vec![0; CHUNK.min((to - from) as usize)];
     while from < to {

@@ -144,6 +144,11 @@ impl Log {
         {
             return Ok(*position);
         }
+        // a row knows the place better than the frames, one of which may be what is wrong
+        let row = segment.row_where(&*self.disk, &self.dir, |row| row.offset <= upper);
+        if let Some(row) = row.filter(|row| row.offset == upper) {
+            return Ok(row.position);
+        }
         let found = segment.find(&*self.disk, &self.dir, upper).map_err(|error| self.as_damage(place, upper, error))?;
         Ok(found.map_or(segment.size, |frame| frame.position as u32))
     }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     error::StorageError,
+    scrub::Scrubber,
     solo::{Captured, Capturing, Solo},
     storage::{Entry, Storage},
 };
@@ -29,6 +30,8 @@ pub(super) struct Keeper {
     checkpoint_bytes: u64,
     /// Appended since the last checkpoint.
     written: AtomicU64,
+    /// Read by the scrub.
+    pub scrubbed: AtomicU64,
     work: Mutex<Work>,
     wake: Condvar,
 }
@@ -43,16 +46,22 @@ struct Work {
 
 impl Keeper {
     pub fn new(checkpoint_bytes: u64) -> Self {
-        Self { checkpoint_bytes, written: AtomicU64::new(0), work: Mutex::default(), wake: Condvar::new() }
+        let (written, scrubbed) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { checkpoint_bytes, written, scrubbed, work: Mutex::default(), wake: Condvar::new() }
     }
 
     /// Counts appended bytes; asks for a checkpoint once there are enough.
     pub fn note_written(&self, bytes: u64) {
         let before = self.written.fetch_add(bytes, Relaxed);
         if before < self.checkpoint_bytes && before + bytes >= self.checkpoint_bytes {
-            self.lock().checkpoint = true;
-            self.wake.notify_one();
+            self.ask();
         }
+    }
+
+    /// Asks for a checkpoint.
+    pub fn ask(&self) {
+        self.lock().checkpoint = true;
+        self.wake.notify_one();
     }
 
     /// Asks for a checkpoint once an eighth of what lies between two was appended.
@@ -77,8 +86,8 @@ impl Keeper {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for work; `None` once closed.
-    fn next(&self) -> Option<Due> {
+    /// Waits for work, or until `scrub`; `None` once closed.
+    fn next(&self, scrub: Instant) -> Option<Due> {
         let mut work = self.lock();
         loop {
             if work.closing {
@@ -91,11 +100,11 @@ impl Keeper {
             if let Some(place) = work.flushes.iter().position(|(due, _)| *due <= now) {
                 return Some(Due::Flush(work.flushes.swap_remove(place).1));
             }
-            let first = work.flushes.iter().map(|(due, _)| *due).min();
-            work = match first {
-                Some(due) => self.wake.wait_timeout(work, due - now).unwrap_or_else(PoisonError::into_inner).0,
-                None => self.wake.wait(work).unwrap_or_else(PoisonError::into_inner),
-            };
+            if scrub <= now {
+                return Some(Due::Scrub);
+            }
+            let first = work.flushes.iter().map(|(due, _)| *due).fold(scrub, Instant::min);
+            work = self.wake.wait_timeout(work, first - now).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -103,12 +112,15 @@ impl Keeper {
 enum Due {
     Checkpoint,
     Flush(Weak<Solo>),
+    Scrub,
 }
 
-/// The thread `checkpoint`: asleep while nothing is due.
-pub(super) fn run(storage: &Storage) {
-    while let Some(due) = storage.shared.keeper.next() {
+/// The thread `checkpoint`: asleep while nothing is due; with nothing to scrub it wakes once an hour.
+pub(super) fn run(storage: &Storage, scrub_interval: Duration) {
+    let mut scrubber = Scrubber::new(scrub_interval);
+    while let Some(due) = storage.shared.keeper.next(scrubber.due()) {
         match due {
+            Due::Scrub => scrubber.step(storage),
             Due::Checkpoint => {
                 if let Err(error) = storage.checkpoint() {
                     if error.lacks_descriptors() {

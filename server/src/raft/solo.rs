@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use super::{commit::CommitListener, error::ReplicaError, storage::Shared};
 use crate::{
     journal::{JournalError, JournalFailed, Lsn, Record, ReplicaId},
-    log::{AppendError, Appended, Capture, Log, LogConfig, LogEnd, LogError, SequenceCheck},
+    log::{AppendError, Appended, BadStretch, Capture, Log, LogConfig, LogEnd, LogError, SequenceCheck},
     os::disk::is_lack,
 };
 
@@ -438,6 +438,14 @@ impl Solo {
         match state.log_mut()?.delete_old_segments() {
             Ok(deleted) => Ok(deleted),
             Err(error) => Err(self.fail(&mut state, &error.to_string())),
+        }
+    }
+
+    /// Sets aside what a scrub has found to be bad. True if that is news.
+    pub(super) fn set_aside(&self, bad: &BadStretch) -> bool {
+        match &mut *self.write() {
+            State::Open(log) => log.set_aside(bad),
+            _ => false,
         }
     }
 

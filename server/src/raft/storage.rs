@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use tokio::sync::watch;
@@ -30,6 +31,9 @@ use crate::{
     },
 };
 
+/// Half a week: every byte is read within a week, though a start begins a pass anew.
+const SCRUB_INTERVAL: Duration = Duration::from_millis(302_400_000);
+
 /// What the data directory is told at start.
 #[derive(Debug, Clone)]
 pub struct StorageConfig {
@@ -41,6 +45,8 @@ pub struct StorageConfig {
     pub reserve_bytes: u64,
     /// Bytes appended between two checkpoints, at most about 64 MiB: what a start may have to replay.
     pub checkpoint_bytes: u64,
+    /// How long a pass over all sealed segments takes, in search of rot.
+    pub scrub_interval: Duration,
     /// How the journal uses its files.
     pub journal: JournalConfig,
 }
@@ -48,7 +54,14 @@ pub struct StorageConfig {
 impl StorageConfig {
     /// The usual settings.
     pub fn new(dir: PathBuf, node_id: i32) -> Self {
-        Self { dir, node_id, reserve_bytes: 64 << 20, checkpoint_bytes: 64 << 20, journal: JournalConfig::default() }
+        Self {
+            dir,
+            node_id,
+            reserve_bytes: 64 << 20,
+            checkpoint_bytes: 64 << 20,
+            scrub_interval: SCRUB_INTERVAL,
+            journal: JournalConfig::default(),
+        }
     }
 }
 
@@ -185,8 +198,9 @@ impl Storage {
             storage.checkpoint()?;
         }
         if !config.journal.inline_sync {
-            let keeper = storage.clone();
-            let handle = StorageError::at(dir, thread::spawn("checkpoint", move || checkpoint::run(&keeper)))?;
+            let (keeper, interval) = (storage.clone(), config.scrub_interval);
+            let run = move || checkpoint::run(&keeper, interval);
+            let handle = StorageError::at(dir, thread::spawn("checkpoint", run))?;
             *storage.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
         }
         Ok(storage)

@@ -29,6 +29,7 @@ mod descriptors;
 mod random;
 mod replayed;
 mod rot;
+mod scrub;
 
 /// The seeds of a test that tells random stories: `SEEDS` of them in the environment, from `SEEDS_FROM` on, or as many as `usual`.
 fn seeds(usual: u64) -> std::ops::Range<u64> {
