@@ -141,6 +141,16 @@ impl SegmentIndex {
         path: &Path,
         before: impl Fn(&Row) -> bool,
     ) -> Result<Option<Row>, BadIndex> {
+        Ok(self.last_place_where(disk, path, before)?.map(|(_, row)| row))
+    }
+
+    /// As [`Self::last_where`], with the row's place.
+    pub fn last_place_where(
+        &self,
+        disk: &dyn Disk,
+        path: &Path,
+        before: impl Fn(&Row) -> bool,
+    ) -> Result<Option<(usize, Row)>, BadIndex> {
         let (mut low, mut high) = (0, self.len());
         if let Some(first) = self.tail.first() {
             if before(first) {
@@ -154,7 +164,7 @@ impl SegmentIndex {
             let middle = low + (high - low) / 2;
             let row = self.row(disk, path, middle)?;
             if before(&row) {
-                found = Some(row);
+                found = Some((middle, row));
                 low = middle + 1;
             } else {
                 high = middle;

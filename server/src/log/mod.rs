@@ -19,6 +19,7 @@ mod append;
 mod check;
 mod config;
 mod error;
+mod fit;
 mod frame;
 mod index;
 mod leader_epoch;

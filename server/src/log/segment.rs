@@ -190,10 +190,39 @@ impl Segment {
         self.index_bad.load(Ordering::Relaxed)
     }
 
+    /// The last row at or before an offset, and the one behind it; `None` where the index cannot be used.
+    pub fn rows_around(&self, disk: &dyn Disk, dir: &Path, offset: i64) -> Option<(Option<Row>, Option<Row>)> {
+        if self.index_is_bad() {
+            return None;
+        }
+        let path = self.index_path(dir);
+        let around = self.index.last_place_where(disk, &path, |row| row.offset <= offset).and_then(|found| {
+            let next = found.map_or(0, |(place, _)| place + 1);
+            let next_row = if next < self.index.len() { Some(self.index.row(disk, &path, next)?) } else { None };
+            Ok((found.map(|(_, row)| row), next_row))
+        });
+        match around {
+            Ok((row, next_row)) => {
+                let inside = |row: &Row| row.position <= self.size;
+                Some((row.filter(inside), next_row.filter(inside)))
+            }
+            Err(error) => {
+                self.index_failed(&error);
+                None
+            }
+        }
+    }
+
+    /// A walk from a row, or from the segment's start.
+    pub fn walk_from_row(&self, disk: &dyn Disk, dir: &Path, row: Option<Row>) -> Result<FrameWalk, LogError> {
+        let position = row.map_or(0, |row| row.position);
+        Ok(FrameWalk::new(self.file(disk, dir)?, &self.path(dir), position.into(), self.size.into()))
+    }
+
     /// A walk from the frame that holds `offset` or one shortly before it.
     pub fn walk_from(&self, disk: &dyn Disk, dir: &Path, offset: i64) -> Result<FrameWalk, LogError> {
-        let position = self.row_where(disk, dir, |row| row.offset <= offset).map_or(0, |row| row.position);
-        Ok(FrameWalk::new(self.file(disk, dir)?, &self.path(dir), position.into(), self.size.into()))
+        let row = self.row_where(disk, dir, |row| row.offset <= offset);
+        self.walk_from_row(disk, dir, row)
     }
 
     /// The first batch that ends behind `offset`.

@@ -214,7 +214,7 @@ impl Story {
         for _ in 0..2 {
             let storage = open(disk).unwrap_or_else(|error| panic!("seed {}: {error}", self.seed));
             // what recovery leaves must not look like rot
-            super::scrub::scrub(&storage);
+            scrub::scrub(&storage);
             let found: BTreeMap<u128, Arc<Solo>> =
                 storage.replicas().into_iter().map(|(key, replica)| (key.0.as_u128(), replica)).collect();
             for (key, known) in &mut self.known {

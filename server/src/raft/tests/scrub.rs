@@ -20,9 +20,9 @@ fn quarantined(replica: &Solo) -> Vec<(i64, i64)> {
 }
 
 /// Offsets at which a read begins with the batch that was sent there; the others are refused.
-fn served(replica: &Solo, end: i64) -> Vec<i64> {
+fn served(replica: &Solo, max_bytes: usize, end: i64) -> Vec<i64> {
     let read_at = |log: &Log, offset: i64| {
-        let read = match log.read(offset, usize::MAX, true, i64::MAX) {
+        let read = match log.read(offset, max_bytes, true, i64::MAX) {
             Ok(read) => read,
             Err(ReadError::Damaged { from, to }) => {
                 assert!(from <= offset && offset < to);
@@ -76,7 +76,7 @@ fn any_rotten_byte_of_a_sealed_segment_is_found_and_served_around() {
         let found = quarantined(&replica);
         let [(from, to)] = found[..] else { panic!("byte {place}: {found:?}") };
         assert!(from >= base && to <= sealed[2].0 && to - from < 15, "byte {place}: {found:?}");
-        assert_eq!(served(&replica, 120), (0..from).chain(to..120).collect::<Vec<_>>(), "byte {place}");
+        assert_eq!(served(&replica, usize::MAX, 120), (0..from).chain(to..120).collect::<Vec<_>>(), "byte {place}");
         assert_eq!(storage.damage_count(), 1);
         scrub(&storage);
         assert_eq!(quarantined(&replica), found, "found twice, told once");
@@ -105,4 +105,39 @@ fn a_segment_that_changed_under_the_scrub_is_not_taken_for_rot() {
     disk.corrupt(&path, 300, 1);
     assert!(!replica.set_aside(&found.bad[0]));
     assert_eq!(quarantined(&replica), []);
+}
+
+#[test]
+fn rot_outside_a_batch_checksum_is_met_by_whoever_reads_there() {
+    let disk = fresh();
+    let storage = open(&disk).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", LogConfig { index_interval_bytes: 600, ..log_config() }).unwrap();
+    (0..21).for_each(|round| assert!(append(&replica, round).is_ok()));
+    assert_eq!(replica.look(|log| log.segment_count()).unwrap(), 3);
+    let whole = (0..63).collect::<Vec<_>>();
+    assert_eq!(served(&replica, 1, 63), whole);
+    let mut rotten_bytes = 0;
+    for base in crate::log::segments_in(&disk, &Path::new(DIR).join("t-0")).unwrap() {
+        let path = Path::new(DIR).join(format!("t-0/{base:020}.log"));
+        let mut scan = crate::log::FrameScan::open(&disk, &path).unwrap();
+        while let Some(crate::log::Scanned::Frame { position, header, .. }) = scan.next_scanned().unwrap() {
+            for (byte, bit) in (0..16).flat_map(|byte| (0..8).map(move |bit| (byte, bit))) {
+                disk.corrupt(&path, position as usize + byte, 1 << bit);
+                let found = served(&replica, 1, 63);
+                let about = format!("segment {base} at {position}, bit {bit} of byte {byte}");
+                if !header.is_internal() {
+                    assert!(!found.contains(&header.base_offset), "{about}");
+                }
+                let behind = header.next_offset() + 15;
+                assert!(
+                    found.iter().filter(|offset| **offset >= behind).eq(whole.iter().filter(|o| **o >= behind)),
+                    "{about}"
+                );
+                disk.corrupt(&path, position as usize + byte, 1 << bit);
+                rotten_bytes += 1;
+            }
+        }
+    }
+    assert!(rotten_bytes > 2000);
+    assert_eq!(served(&replica, 1, 63), whole);
 }
