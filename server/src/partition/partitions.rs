@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use uuid::Uuid;
@@ -58,6 +58,13 @@ const METADATA_DIR: &str = "__cluster_metadata-0";
 
 type ByTopic = HashMap<Uuid, BTreeMap<i32, Arc<Partition>>>;
 
+/// A partition whose files could not be made: for want of room, or of file descriptors.
+#[derive(Debug, Clone)]
+struct Missing {
+    topic: Arc<Topic>,
+    settings: Arc<PartitionSettings>,
+}
+
 /// The registry. Reads take a read lock for a moment; changes come from [`Self::apply`] alone.
 #[derive(Debug)]
 pub struct Partitions {
@@ -68,6 +75,8 @@ pub struct Partitions {
     metadata_log: Arc<Partition>,
     /// Recovered replicas that no image has claimed yet; empty after [`Self::start`].
     recovered: RwLock<HashMap<ReplicaKey, Arc<Solo>>>,
+    /// Held while partitions are made, configured or deleted: what should be here and could not be made.
+    missing: Mutex<HashMap<ReplicaKey, Missing>>,
 }
 
 impl Partitions {
@@ -88,8 +97,8 @@ impl Partitions {
             None => storage.create_replica(key, METADATA_DIR, settings.log)?,
         };
         let metadata_log = Arc::new(Partition::new(key, replica, Arc::new(settings), clock.clone()));
-        let (topics, recovered) = (RwLock::default(), RwLock::new(recovered));
-        Ok(Self { config, clock, storage, topics, metadata_log, recovered })
+        let (topics, recovered, missing) = (RwLock::default(), RwLock::new(recovered), Mutex::default());
+        Ok(Self { config, clock, storage, topics, metadata_log, recovered, missing })
     }
 
     /// Takes in the image that the metadata's log adds up to: opens its partitions, sets aside what it does not know.
@@ -112,10 +121,11 @@ impl Partitions {
     }
 
     /// Follows a change of the metadata: makes, configures and deletes partitions. A disk's refusal is logged; the partition
-    /// then answers as one that is not here.
+    /// then answers as one that is not here, until [`Self::make_missing`] succeeds.
     pub fn apply(&self, old: &Image, new: &Image) {
         let defaults_changed =
             [-1, self.config.node_id].iter().any(|id| old.broker_configs(*id) != new.broker_configs(*id));
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut cached = Vec::new();
         for topic in new.topics() {
             let before = old.topic_by_id(topic.id);
@@ -125,7 +135,12 @@ impl Partitions {
             let settings = Arc::new(self.settings_of(topic, new));
             for (index, info) in (0..).zip(&topic.partitions) {
                 if info.replicas.contains(&self.config.node_id) {
-                    self.make_or_configure(topic, index, &settings, &mut cached);
+                    if self.make_or_configure(topic, index, &settings, &mut cached) {
+                        missing.remove(&(topic.id, index));
+                    } else {
+                        let (topic, settings) = (topic.clone(), settings.clone());
+                        missing.insert((topic.id, index), Missing { topic, settings });
+                    }
                 }
             }
         }
@@ -133,7 +148,24 @@ impl Partitions {
             self.set_write_caching(&cached, true);
         }
         for gone in old.topics().filter(|topic| new.topic_by_id(topic.id).is_none()) {
+            missing.retain(|(topic_id, _), _| *topic_id != gone.id);
             self.delete(gone.id);
+        }
+    }
+
+    /// Tries again to make what could not be made: there may be room by now.
+    pub(super) fn make_missing(&self) {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cached = Vec::new();
+        missing.retain(|(_, index), Missing { topic, settings }| {
+            let made = self.make_or_configure(topic, *index, settings, &mut cached);
+            if made {
+                tracing::info!(topic = topic.name, partition = *index, "partition could be made now");
+            }
+            !made
+        });
+        if !cached.is_empty() {
+            self.set_write_caching(&cached, true);
         }
     }
 
@@ -144,13 +176,14 @@ impl Partitions {
         PartitionSettings::of(&resolved, self.config.producer_id_expiration_ms)
     }
 
+    /// False if it is not here and could not be made.
     fn make_or_configure(
         &self,
         topic: &Topic,
         index: i32,
         settings: &Arc<PartitionSettings>,
         cached: &mut Vec<Arc<Solo>>,
-    ) {
+    ) -> bool {
         let partition = match self.get(topic.id, index) {
             Some(known) => {
                 known.configure(settings.clone());
@@ -160,7 +193,7 @@ impl Partitions {
                 Ok(made) => made,
                 Err(error) => {
                     tracing::error!(topic = topic.name, partition = index, %error, "partition could not be made");
-                    return;
+                    return false;
                 }
             },
         };
@@ -171,6 +204,7 @@ impl Partitions {
             }
             _ => {}
         }
+        true
     }
 
     fn make(

@@ -244,7 +244,7 @@ impl Storage {
     /// A new, empty replica in the directory `name`. A directory of that name that no replica owns is set aside first.
     ///
     /// # Errors
-    /// The disk's, or the journal's.
+    /// The disk's, or the journal's: there is nothing of it, and it can be tried again where only room or descriptors lacked.
     pub fn create_replica(&self, key: ReplicaKey, name: &str, config: LogConfig) -> Result<Arc<Solo>, StorageError> {
         // held to the end: a checkpoint must see the replica, or its record behind the place where replay will start
         let mut list = self.list();
@@ -255,10 +255,16 @@ impl Storage {
             self.set_aside(name, id)?;
         }
         let (topic_id, partition) = key;
-        let record = Record::CreateReplica { replica: id, topic_id: *topic_id.as_bytes(), partition, dir: name };
-        let lsn = shared.journal.append(&record, None)?;
         let identity = LogIdentity { topic_id, partition };
-        let log = Log::create(shared.disk.clone(), &path, identity, config)?;
+        let record = Record::CreateReplica { replica: id, topic_id: *topic_id.as_bytes(), partition, dir: name };
+        // the record comes last: a start makes what it names, and would find two of one that was tried twice
+        let made = Log::create(shared.disk.clone(), &path, identity, config)
+            .map_err(StorageError::from)
+            .and_then(|log| Ok((log, shared.journal.append(&record, None)?)));
+        let (log, lsn) = made.inspect_err(|_| {
+            // whatever stays is set aside by the next try or the next start
+            let _ = shared.disk.remove_dir_all(&path);
+        })?;
         list.unsynced_names = true;
         let last = Captured::of(&log, lsn);
         let solo = Solo::new(id, self.boot_epoch, shared.clone(), State::Open(log), Durability::Journaled);
