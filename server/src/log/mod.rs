@@ -18,6 +18,8 @@
 mod append;
 mod check;
 mod config;
+mod cut;
+mod derived;
 mod error;
 mod fit;
 mod frame;
@@ -33,6 +35,7 @@ mod scan;
 mod scrub;
 mod sealed;
 mod segment;
+mod tail;
 mod timestamp;
 mod truncate;
 mod walk;

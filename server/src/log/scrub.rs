@@ -5,10 +5,10 @@
 use std::path::PathBuf;
 
 use super::{
+    cut::checksum_of,
     error::{LogError, at},
     index::{ROW_LEN, Row},
     log::Log,
-    open::checksum_of,
     segment::Segment,
 };
 use crate::os::disk::{OpenMode, SharedFile};

@@ -1,6 +1,6 @@
 //! What sealed segments still hold when a log is opened: a segment that went missing or was cut short leaves a hole in the
 //! offsets, which is set aside. Cheap: one index row a segment; the frames are walked only where that row does not fit.
-//! Not here: rot inside a sealed segment (`scrub`), the active segment (`open`).
+//! Not here: rot inside a sealed segment (`scrub`), the active segment (`cut`).
 
 use super::{error::LogError, log::Log, open::OpenReport, segment::Segment, walk::FrameWalk};
 
