@@ -52,3 +52,36 @@ fn a_topic_with_small_segments_has_the_same_ones_after_a_crash() {
         assert!(found == before, "the same names with other bytes");
     }
 }
+
+#[test]
+fn bytes_that_the_power_brought_back_behind_a_sealed_segment_are_cut_off() {
+    let disk = fresh();
+    let storage = open(&disk).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    (0..30).for_each(|round| assert!(append(&replica, round).is_ok()));
+    storage.close().unwrap();
+    let before = segments(&disk);
+    let path = |place: usize, suffix: &str| {
+        let name: &str = &before[place].0;
+        Path::new(DIR).join("t-0").join(name.replace("log", suffix))
+    };
+    for index_too in [true, false] {
+        let rotten = disk.process_killed();
+        // the batch that a lost history had where the next segment begins: a whole one, whose epoch and offset fit
+        let (header, batch) = before[2].1.split_at(104);
+        assert_eq!(batch::verify(header).unwrap().size_in_bytes(), 104);
+        let len = tidemark_record::BatchHeader::parse(batch).unwrap().size_in_bytes();
+        let file = rotten.open(&path(1, "log"), OpenMode::ReadWrite).unwrap();
+        file.write_all_at(&[std::io::IoSlice::new(&batch[..len])], before[1].1.len() as u64).unwrap();
+        if !index_too {
+            rotten.remove_file(&path(1, "index")).unwrap();
+        }
+        for _ in 0..2 {
+            let storage = open(&rotten).unwrap();
+            let replica = only_replica(&storage);
+            assert_eq!(scrub::served(&replica, usize::MAX, 90), (0..90).collect::<Vec<_>>());
+            assert_eq!(replica.look(|log| log.quarantined().to_vec()).unwrap(), []);
+            assert!(segments(&rotten) == before, "index {index_too}");
+        }
+    }
+}

@@ -20,7 +20,7 @@ fn quarantined(replica: &Solo) -> Vec<(i64, i64)> {
 }
 
 /// Offsets at which a read begins with the batch that was sent there; the others are refused.
-fn served(replica: &Solo, max_bytes: usize, end: i64) -> Vec<i64> {
+pub(super) fn served(replica: &Solo, max_bytes: usize, end: i64) -> Vec<i64> {
     let read_at = |log: &Log, offset: i64| {
         let read = match log.read(offset, max_bytes, true, i64::MAX) {
             Ok(read) => read,
