@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     LogEnd,
+    append::unless_lacking,
     config::{LogConfig, LogIdentity},
     error::{LogError, at},
     frame::{InternalKind, SegmentHeader},
@@ -311,7 +312,8 @@ impl Log {
         self.dirty_dir || !self.dirty.is_empty()
     }
 
-    /// Writes out what is kept in memory and says what to sync. The caller holds the log's lock; the syncs come later.
+    /// Writes out what is kept in memory and says what to sync. The caller holds the log's lock; the syncs come later. Index
+    /// rows and producers that lack room or descriptors stay in memory: a start learns them from the segments.
     ///
     /// # Errors
     /// The disk's: the log is finished.
@@ -319,11 +321,13 @@ impl Log {
         let (disk, dir) = (self.disk.clone(), self.dir.clone());
         let active = self.active_mut();
         let index_path = active.index_path(&dir);
-        let index = active.index.flush(&*disk, &index_path)?;
+        let index = unless_lacking(active.index.flush(&*disk, &index_path))?.flatten();
         self.dirty.extend(index);
         // one found at the start may be in the page cache only
-        if self.next_offset > 0 && self.snapshot_written != self.next_offset {
-            self.snapshot_producers()?;
+        if self.next_offset > 0
+            && self.snapshot_written != self.next_offset
+            && unless_lacking(self.snapshot_producers())?.is_some()
+        {
             self.dirty_dir = true;
             self.snapshot_written = self.next_offset;
             if self.checkpoint_snapshots.back() != Some(&self.next_offset) {

@@ -218,7 +218,13 @@ impl Storage {
         let syncs: usize = capturing.iter().flatten().map(Capturing::sync_count).sum();
         match &self.shared.file_system {
             Some(file_system) if syncs > SINGLE_SYNCS_MAX => StorageError::at(&self.shared.dir, file_system.sync()),
-            _ => Ok(capturing.iter().flatten().try_for_each(Capturing::sync)?),
+            file_system => match (capturing.iter().flatten().try_for_each(Capturing::sync), file_system) {
+                // it is open already
+                (Err(error), Some(file_system)) if error.lacks_descriptors() => {
+                    StorageError::at(&self.shared.dir, file_system.sync())
+                }
+                (synced, _) => Ok(synced?),
+            },
         }
     }
 }
