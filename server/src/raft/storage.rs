@@ -261,7 +261,11 @@ impl Storage {
         let made = Log::create(shared.disk.clone(), &path, identity, config)
             .map_err(StorageError::from)
             .and_then(|log| Ok((log, shared.journal.append(&record, None)?)));
-        let (log, lsn) = made.inspect_err(|_| {
+        let (log, lsn) = made.inspect_err(|error| {
+            if error.lacks_descriptors() {
+                // it closes files that wait to be synced
+                shared.keeper.ask();
+            }
             // whatever stays is set aside by the next try or the next start
             let _ = shared.disk.remove_dir_all(&path);
         })?;
