@@ -17,9 +17,8 @@ use uuid::Uuid;
 use super::{
     access::{OPERATIONS_NOT_ASKED, Resource},
     context::RequestContext,
-    error_code::NONE,
     reply::Handling,
-    topic::{Endpoint, brokers, is_internal, leader, text},
+    topic::{Described, Endpoint, brokers, controller_id, describe, is_internal, text},
 };
 use crate::{
     controller::NewTopic,
@@ -127,7 +126,7 @@ fn answer(context: &RequestContext, request: &MetadataRequest, wanted: &Wanted) 
         true => Resource::Topic.all_operations(),
         false => OPERATIONS_NOT_ASKED,
     };
-    let known = |topic: &Arc<Topic>| described(context, topic, operations);
+    let known = |topic: &Arc<Topic>| described(context, &image, topic, operations);
     // the order is Kafka's: unknown ids, known topics, unknown names
     let topics = match wanted {
         Wanted::All => image.topics().map(known).collect(),
@@ -151,7 +150,7 @@ fn answer(context: &RequestContext, request: &MetadataRequest, wanted: &Wanted) 
     MetadataResponse::default()
         .with_brokers(brokers.collect())
         .with_cluster_id(Some(text(image.cluster_id())))
-        .with_controller_id(BrokerId(context.broker.node_id))
+        .with_controller_id(controller_id(context))
         .with_topics(topics)
         .with_cluster_authorized_operations(cluster_operations)
 }
@@ -175,17 +174,21 @@ fn unknown_id(id: Uuid) -> MetadataResponseTopic {
         .with_topic_id(id)
 }
 
-fn described(context: &RequestContext, topic: &Topic, operations: i32) -> MetadataResponseTopic {
-    let partitions = (0..).zip(&topic.partitions).map(|(index, partition)| {
-        let leader = leader(&context.broker, topic.id, index, partition);
-        let replicas: Vec<BrokerId> = partition.replicas.iter().copied().map(BrokerId).collect();
+fn described(context: &RequestContext, image: &Image, topic: &Topic, operations: i32) -> MetadataResponseTopic {
+    let partitions = (0..).zip(&topic.partitions).map(|(index, info)| {
+        let mut described = describe(&context.broker, image, (topic.id, index), info);
+        let error_code = match context.version {
+            0 => hide_offline(&mut described),
+            _ => described.error_code(),
+        };
         MetadataResponsePartition::default()
-            .with_error_code(leader.map_or(ResponseError::LeaderNotAvailable.code(), |_| NONE))
+            .with_error_code(error_code)
             .with_partition_index(index)
-            .with_leader_id(leader.map_or(BrokerId(-1), |leader| leader.id))
-            .with_leader_epoch(leader.map_or(-1, |leader| leader.epoch))
-            .with_isr_nodes(replicas.clone())
-            .with_replica_nodes(replicas)
+            .with_leader_id(described.leader.unwrap_or(BrokerId(-1)))
+            .with_leader_epoch(described.leader_epoch)
+            .with_isr_nodes(described.isr)
+            .with_replica_nodes(described.replicas)
+            .with_offline_replicas(described.offline)
     });
     MetadataResponseTopic::default()
         .with_name(Some(TopicName(StrBytes::from(topic.name.clone()))))
@@ -193,4 +196,13 @@ fn described(context: &RequestContext, topic: &Topic, operations: i32) -> Metada
         .with_is_internal(is_internal(&topic.name))
         .with_partitions(partitions.collect())
         .with_topic_authorized_operations(operations)
+}
+
+/// Clients of version 0 take a replica that is not among the brokers for an error, so they are told one and not the replica.
+fn hide_offline(described: &mut Described) -> i16 {
+    if described.leader.is_some() && !described.offline.is_empty() {
+        described.replicas.retain(|id| !described.offline.contains(id));
+        return ResponseError::ReplicaNotAvailable.code();
+    }
+    described.error_code()
 }

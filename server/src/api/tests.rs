@@ -14,21 +14,44 @@ use kafka_protocol::{
 
 use super::*;
 use crate::{
-    controller::{Controller, ControllerConfig, ImageHandle, ImageListener, MetadataLog, ProposeError},
+    controller::{
+        Committed, Controller, ControllerConfig, ImageHandle, ImageListener, MetadataLog, ProposeError, Quorum,
+        QuorumReplica, SESSION_TIMEOUT_MS,
+    },
     metadata::{Image, MetadataRecord, topic_config::BrokerDefaults},
     metrics::Registry,
     os::{clock::Clock, disk::sim::SimDisk, random::Random},
     partition::{Partitions, PartitionsConfig},
-    raft::{Storage, StorageConfig},
+    raft::{ReplicaKind, Storage, StorageConfig},
 };
 
 #[derive(Debug, Default)]
 struct Memory(Mutex<Vec<MetadataRecord>>);
 
 impl MetadataLog for Memory {
-    fn propose(&self, records: &[MetadataRecord]) -> BoxFuture<'_, Result<(), ProposeError>> {
-        self.0.lock().unwrap().extend_from_slice(records);
-        Box::pin(async { Ok(()) })
+    fn propose(&self, records: &[MetadataRecord]) -> BoxFuture<'_, Result<Committed, ProposeError>> {
+        let mut log = self.0.lock().unwrap();
+        let base_offset = log.len() as i64;
+        log.extend_from_slice(records);
+        let next_offset = log.len() as i64;
+        Box::pin(async move { Ok(Committed { base_offset, next_offset }) })
+    }
+
+    fn end_offset(&self) -> i64 {
+        self.0.lock().unwrap().len() as i64
+    }
+
+    fn quorum(&self) -> Quorum {
+        let end = self.end_offset();
+        let voter =
+            |broker_id| QuorumReplica { broker_id, log_end_offset: end, last_fetch_ms: 5, last_caught_up_ms: 4 };
+        Quorum {
+            leader_id: 1,
+            leader_epoch: 3,
+            high_watermark: end,
+            voters: vec![voter(1), voter(2)],
+            observers: vec![voter(3)],
+        }
     }
 }
 
@@ -52,9 +75,10 @@ pub(crate) async fn broker(config: ApiConfig) -> Broker {
         node_id: 1,
         retention_check_interval_ms: 300_000,
         producer_id_expiration_ms: 86_400_000,
+        replica_lag_ms_max: 30_000,
         broker_defaults: broker_defaults.clone(),
     };
-    let partitions = Arc::new(Partitions::new(partitions, storage, clock.clone()).unwrap());
+    let partitions = Arc::new(Partitions::new(partitions, storage, clock.clone(), ReplicaKind::Solo).unwrap());
     partitions.start(&Image::default()).unwrap();
     let config_of_controller = ControllerConfig {
         node_id: 1,
@@ -62,8 +86,10 @@ pub(crate) async fn broker(config: ApiConfig) -> Broker {
         default_replication_factor: 1,
         partitions_max: 1000,
         broker_defaults,
+        session_timeout_ms: SESSION_TIMEOUT_MS,
+        balance_interval_ms: None,
     };
-    let image = ImageHandle::new(Image::default());
+    let image = ImageHandle::new(Image::default(), 0);
     let (log, listener) = (Box::new(Memory::default()), Box::new(Follow(partitions.clone())));
     let controller = Arc::new(Controller::new(config_of_controller, image, random.clone(), log, listener));
     controller.register_broker("test-cluster", "registered.test", 1, Some("r1")).await.unwrap();

@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use super::{cluster::ClusterConfig, error::ConfigError, settings::Settings};
 use crate::{
-    api::ApiConfig, controller::ControllerConfig, net::NetConfig, os::memory, partition::PartitionsConfig,
+    api::ApiConfig,
+    controller::{ControllerConfig, SESSION_TIMEOUT_MS},
+    net::NetConfig,
+    os::memory,
+    partition::PartitionsConfig,
     raft::StorageConfig,
 };
 
@@ -64,6 +68,8 @@ impl Config {
         storage.checkpoint_bytes = settings.own("tidemark.checkpoint.bytes")?;
         storage.scrub_interval = Duration::from_millis(settings.own("tidemark.scrub.interval.ms")?);
         let plaintext: bool = settings.own("tidemark.allow.plaintext")?;
+        let cluster = ClusterConfig::resolve(&settings, node_id, plaintext)?;
+        storage.lone = cluster.as_ref().is_none_or(|cluster| cluster.voters.is_empty());
         let http = settings.first(&["tidemark.http.listener"]).unwrap_or("127.0.0.1:8080");
         let ms = |key: &str, default: u64| settings.number(key, None, default).map(Duration::from_millis);
         let net_defaults = NetConfig::default();
@@ -74,12 +80,13 @@ impl Config {
                 _ => Some(settings.listener("tidemark.http.listener", "127.0.0.1:8080", plaintext)?),
             },
             advertised: settings.advertised()?,
-            cluster: ClusterConfig::resolve(&settings, node_id, plaintext)?,
+            cluster,
             rack: settings.first(&["broker.rack"]).map(str::to_owned),
             storage,
             partitions: PartitionsConfig {
                 node_id,
                 retention_check_interval_ms: settings.number("log.retention.check.interval.ms", None, 300_000)?,
+                replica_lag_ms_max: settings.number("replica.lag.time.max.ms", None, 30_000)?,
                 producer_id_expiration_ms: settings.number("producer.id.expiration.ms", None, 86_400_000)?,
                 broker_defaults: broker_defaults.clone(),
             },
@@ -89,6 +96,8 @@ impl Config {
                 default_replication_factor: settings.number("default.replication.factor", None, 1)?,
                 partitions_max: settings.own("tidemark.partitions.max")?,
                 broker_defaults,
+                session_timeout_ms: settings.number("broker.session.timeout.ms", None, SESSION_TIMEOUT_MS)?,
+                balance_interval_ms: settings.balance_interval_ms()?,
             },
             net: NetConfig {
                 request_bytes_max: settings.number("socket.request.max.bytes", None, net_defaults.request_bytes_max)?,

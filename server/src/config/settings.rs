@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{address::host_port, config::OWN_KEYS, error::ConfigError};
+use crate::controller::BALANCE_INTERVAL_MS;
 use crate::metadata::topic_config::{BROKER_KEYS, BrokerDefaults, TOPIC_KEYS, Valid, check_value};
 
 /// The data directory where nothing else is said.
@@ -64,6 +65,12 @@ impl<'a> Settings<'a> {
         let default = OWN_KEYS.iter().find(|(name, _)| *name == key).map_or("", |(_, default)| *default);
         let text = self.first(&[key]).unwrap_or(default);
         text.trim().parse().map_err(|_| ConfigError::Value(format!("{key}={text} is not in the range of its type")))
+    }
+
+    pub fn balance_interval_ms(&self) -> Result<Option<i64>, ConfigError> {
+        let on: bool = self.number("auto.leader.rebalance.enable", None, true)?;
+        let seconds: i64 = self.number("leader.imbalance.check.interval.seconds", None, BALANCE_INTERVAL_MS / 1000)?;
+        Ok(on.then(|| seconds.max(1).saturating_mul(1000)))
     }
 
     /// What topics inherit, and DescribeConfigs shows. Kafka's coarser units count where the millisecond keys are absent.

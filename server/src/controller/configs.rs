@@ -137,7 +137,10 @@ impl Controller {
         resources: &[(Resource, Vec<ConfigChange>)],
         validate_only: bool,
     ) -> Vec<Result<(), ControllerError>> {
-        let _deciding = self.decide().await;
+        let _deciding = match self.decide().await {
+            Ok(deciding) => deciding,
+            Err(error) => return resources.iter().map(|_| Err(error.clone())).collect(),
+        };
         let mut seen = HashSet::new();
         let doubled: HashSet<&Resource> =
             resources.iter().map(|(resource, _)| resource).filter(|resource| !seen.insert(*resource)).collect();

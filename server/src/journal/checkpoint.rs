@@ -39,6 +39,17 @@ pub struct LogEnd {
     pub running_crc: u32,
 }
 
+/// What a checkpoint keeps of a replica that is a member of a Raft group.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MemberCheckpoint {
+    /// What it is called in the group.
+    pub node: u64,
+    /// The last frame known committed: Raft index, leader epoch, and the offset behind it.
+    pub committed: Option<(u64, i32, i64)>,
+    /// Who was a member from which frame on: Raft index, leader epoch, and the frame's own words. Those that may still matter.
+    pub memberships: Vec<(u64, i32, Vec<u8>)>,
+}
+
 /// One replica's part of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaCheckpoint {
@@ -62,6 +73,8 @@ pub struct ReplicaCheckpoint {
     pub end: LogEnd,
     /// Offset ranges that cannot be served: first, first good behind.
     pub quarantined: Vec<(i64, i64)>,
+    /// Of a member of a group.
+    pub member: Option<MemberCheckpoint>,
 }
 
 /// A checkpoint.
@@ -149,6 +162,7 @@ fn encode(generation: u64, checkpoint: &Checkpoint) -> Vec<u8> {
 fn encode_replica(body: &mut Vec<u8>, replica: &ReplicaCheckpoint) {
     let (term, node, committed) = replica.vote.unwrap_or_default();
     let flags = u8::from(replica.unjournaled) | u8::from(replica.vote.is_some()) << 1 | u8::from(committed) << 2;
+    let flags = flags | u8::from(replica.member.is_some()) << 3;
     body.extend_from_slice(&replica.replica.0.to_le_bytes());
     body.extend_from_slice(&replica.topic_id);
     body.extend_from_slice(&replica.partition.to_le_bytes());
@@ -170,6 +184,24 @@ fn encode_replica(body: &mut Vec<u8>, replica: &ReplicaCheckpoint) {
     }
     body.extend_from_slice(&(replica.dir.len() as u16).to_le_bytes());
     body.extend_from_slice(replica.dir.as_bytes());
+    if let Some(member) = &replica.member {
+        encode_member(body, member);
+    }
+}
+
+fn encode_member(body: &mut Vec<u8>, member: &MemberCheckpoint) {
+    body.extend_from_slice(&member.node.to_le_bytes());
+    let (index, epoch, offset) = member.committed.unwrap_or((u64::MAX, 0, 0));
+    body.extend_from_slice(&index.to_le_bytes());
+    body.extend_from_slice(&epoch.to_le_bytes());
+    body.extend_from_slice(&offset.to_le_bytes());
+    body.extend_from_slice(&(member.memberships.len() as u32).to_le_bytes());
+    for (index, epoch, words) in &member.memberships {
+        body.extend_from_slice(&index.to_le_bytes());
+        body.extend_from_slice(&epoch.to_le_bytes());
+        body.extend_from_slice(&(words.len() as u32).to_le_bytes());
+        body.extend_from_slice(words);
+    }
 }
 
 /// `Ok(None)` for a damaged file.
@@ -205,10 +237,10 @@ impl<'a> Reader<'a> {
     fn u32(&mut self) -> Option<u32> {
         self.take().map(u32::from_le_bytes)
     }
-    fn text(&mut self, len: usize) -> Option<&'a str> {
+    fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
         let (head, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
-        std::str::from_utf8(head).ok()
+        Some(head)
     }
 }
 
@@ -248,7 +280,8 @@ fn decode_replica(body: &mut Reader<'_>) -> Option<ReplicaCheckpoint> {
         quarantined.push((body.i64()?, body.i64()?));
     }
     let len = body.take().map(u16::from_le_bytes)?;
-    let dir = body.text(usize::from(len))?.to_owned();
+    let dir = std::str::from_utf8(body.bytes(usize::from(len))?).ok()?.to_owned();
+    let member = if flags & 8 != 0 { Some(decode_member(body)?) } else { None };
     let vote = (flags & 2 != 0).then_some(vote);
     let unjournaled = flags & 1 != 0;
     Some(ReplicaCheckpoint {
@@ -262,5 +295,17 @@ fn decode_replica(body: &mut Reader<'_>) -> Option<ReplicaCheckpoint> {
         vote,
         end,
         quarantined,
+        member,
     })
+}
+
+fn decode_member(body: &mut Reader<'_>) -> Option<MemberCheckpoint> {
+    let node = body.u64()?;
+    let committed = (body.u64()?, body.u32()? as i32, body.i64()?);
+    let mut memberships = Vec::new();
+    for _ in 0..body.u32()? {
+        let (index, epoch, len) = (body.u64()?, body.u32()? as i32, body.u32()?);
+        memberships.push((index, epoch, body.bytes(len as usize)?.to_vec()));
+    }
+    Some(MemberCheckpoint { node, committed: (committed.0 != u64::MAX).then_some(committed), memberships })
 }

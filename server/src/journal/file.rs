@@ -14,7 +14,7 @@ use crate::os::{
 
 /// Bytes before the first record.
 pub(super) const FILE_HEADER_LEN: u64 = 64;
-/// The format that is written and read. 1 had no salt, and was never released.
+/// The format that is written and read. 1 had neither salt nor members of groups, and was never released.
 pub(super) const FORMAT_VERSION: u32 = 2;
 const MAGIC: [u8; 8] = *b"TIDEJRNL";
 const SUFFIX: &str = ".journal";

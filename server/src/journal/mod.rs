@@ -30,7 +30,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use checkpoint::{Checkpoint, LogEnd, ReplicaCheckpoint};
+pub use checkpoint::{Checkpoint, LogEnd, MemberCheckpoint, ReplicaCheckpoint};
 pub use error::{JournalError, JournalFailed};
 pub use record::{Lsn, OwnedRecord, Record, ReplicaId, fuzz_journal_record};
 pub use recovery::{Recovery, recover};

@@ -101,6 +101,39 @@ pub enum Record<'a> {
         /// Its id.
         replica: ReplicaId,
     },
+    /// A replica that is a member of a Raft group exists from here on.
+    CreateMember {
+        /// Its id.
+        replica: ReplicaId,
+        /// Its topic.
+        topic_id: [u8; 16],
+        /// Its partition.
+        partition: i32,
+        /// What it is called in the group.
+        node: u64,
+        /// The directory's name.
+        dir: &'a str,
+        /// What its log's first frame says; empty for a log whose first frame comes from a leader.
+        membership: &'a [u8],
+    },
+    /// A replica is a member of a Raft group from here on, or alone again.
+    Join {
+        /// Whose.
+        replica: ReplicaId,
+        /// What it is called in the group; `None`: alone.
+        node: Option<u64>,
+    },
+    /// A replica's log now holds nothing and goes on here: all before it is gone.
+    Reset {
+        /// Whose log.
+        replica: ReplicaId,
+        /// The next frame's Raft index.
+        next_index: u64,
+        /// The next record's offset.
+        next_offset: i64,
+        /// Leader epoch of the frame before.
+        leader_epoch: i32,
+    },
 }
 
 /// What a record says, as replay hands it out.
@@ -121,6 +154,12 @@ pub enum OwnedRecord {
     CreateReplica { replica: ReplicaId, topic_id: [u8; 16], partition: i32, dir: String },
     /// See [`Record::DeleteReplica`].
     DeleteReplica { replica: ReplicaId },
+    /// See [`Record::CreateMember`].
+    CreateMember { replica: ReplicaId, topic_id: [u8; 16], partition: i32, node: u64, dir: String, membership: Bytes },
+    /// See [`Record::Join`].
+    Join { replica: ReplicaId, node: Option<u64> },
+    /// See [`Record::Reset`].
+    Reset { replica: ReplicaId, next_index: u64, next_offset: i64, leader_epoch: i32 },
 }
 
 /// A record header's fields.
@@ -227,6 +266,11 @@ const KIND_VOTE: u8 = 4;
 const KIND_BOOT_EPOCH: u8 = 5;
 const KIND_CREATE_REPLICA: u8 = 6;
 const KIND_DELETE_REPLICA: u8 = 7;
+const KIND_CREATE_MEMBER: u8 = 8;
+const KIND_JOIN: u8 = 9;
+const KIND_RESET: u8 = 10;
+/// The newest kind that this program knows.
+pub(super) const KIND_MAX: u8 = KIND_RESET;
 /// Of an entry: its frame is the first of its segment.
 const FLAG_OPENS_SEGMENT: u8 = 1;
 
@@ -278,6 +322,17 @@ impl<'a> Record<'a> {
                 plain(KIND_CREATE_REPLICA, replica, 0, i64::from(partition), 0)
             }
             Self::DeleteReplica { replica } => plain(KIND_DELETE_REPLICA, replica, 0, 0, 0),
+            Self::CreateMember { replica, topic_id, partition, node, dir, membership } => {
+                small.extend_from_slice(&topic_id);
+                small.extend_from_slice(&(dir.len() as u16).to_le_bytes());
+                small.extend_from_slice(dir.as_bytes());
+                small.extend_from_slice(membership);
+                plain(KIND_CREATE_MEMBER, replica, node, i64::from(partition), 0)
+            }
+            Self::Join { replica, node } => plain(KIND_JOIN, replica, node.unwrap_or(0), 0, i32::from(node.is_some())),
+            Self::Reset { replica, next_index, next_offset, leader_epoch } => {
+                plain(KIND_RESET, replica, next_index, next_offset, leader_epoch)
+            }
         };
         let header = if small.is_empty() {
             header
@@ -323,6 +378,26 @@ impl OwnedRecord {
                 Self::CreateReplica { replica, topic_id: *topic_id, partition: i32::try_from(header.number).ok()?, dir }
             }
             KIND_DELETE_REPLICA => Self::DeleteReplica { replica },
+            KIND_CREATE_MEMBER => {
+                let (topic_id, rest) = payload.split_first_chunk::<16>()?;
+                let (dir_len, rest) = rest.split_first_chunk::<2>()?;
+                let (dir, membership) = rest.split_at_checked(usize::from(u16::from_le_bytes(*dir_len)))?;
+                Self::CreateMember {
+                    replica,
+                    topic_id: *topic_id,
+                    partition: i32::try_from(header.number).ok()?,
+                    node: header.index,
+                    dir: std::str::from_utf8(dir).ok()?.to_owned(),
+                    membership: Bytes::copy_from_slice(membership),
+                }
+            }
+            KIND_JOIN => Self::Join { replica, node: (header.epoch != 0).then_some(header.index) },
+            KIND_RESET => Self::Reset {
+                replica,
+                next_index: header.index,
+                next_offset: header.number,
+                leader_epoch: header.epoch,
+            },
             _ => return None,
         })
     }

@@ -10,7 +10,7 @@ use super::{
     checkpoint::{self, Checkpoint},
     error::JournalError,
     file::{FILE_HEADER_LEN, FoundHeader, JournalFile, at, is_making, sequence_of},
-    record::{Lsn, OwnedRecord, ReplicaId},
+    record::{KIND_MAX, Lsn, OwnedRecord, ReplicaId},
     salvage::{self, ReplayStart},
     scan::{Damage, Part, Scanner},
     writer::{Journal, JournalConfig, Start},
@@ -178,7 +178,9 @@ impl Recovery {
                 Some(record) => take(good.end, record)?,
                 None => {
                     let found = u32::from(good.header.kind);
-                    return Err(JournalError::NewerVersion { path: self.dir.clone(), found, known: 7 }.into());
+                    return Err(
+                        JournalError::NewerVersion { path: self.dir.clone(), found, known: KIND_MAX.into() }.into()
+                    );
                 }
             }
         }

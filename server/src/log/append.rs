@@ -98,6 +98,25 @@ impl Log {
         self.write(&frame, &header, self.next_offset, leader_epoch)
     }
 
+    /// Appends a whole, verified frame exactly as a leader stored it.
+    ///
+    /// # Errors
+    /// A frame that does not follow this log's end: nothing was written; or the disk's, as [`Self::append`].
+    pub fn append_stored(&mut self, index: u64, frame: &[u8], header: &BatchHeader) -> Result<Appended, AppendError> {
+        if index != self.next_index {
+            return Err(AppendError::WrongIndex { index, next: self.next_index });
+        }
+        let follows = match header.is_internal() {
+            true => header.base_offset == self.next_offset,
+            false => header.base_offset >= self.next_offset,
+        };
+        if !follows || header.partition_leader_epoch < self.last_leader_epoch {
+            return Err(AppendError::WrongEnd { end: self.next_offset, expected: header.base_offset });
+        }
+        self.roll_if_due(header, header.base_offset, frame.len(), header.max_timestamp)?;
+        self.write(frame, header, header.base_offset, header.partition_leader_epoch)
+    }
+
     /// The bytes of an internal frame that [`Self::append_internal`] would write now, for the journal.
     pub fn internal_frame(&self, kind: InternalKind, payload: &[u8], leader_epoch: i32) -> bytes::Bytes {
         frame::internal(kind, payload, self.next_offset, leader_epoch)
@@ -174,7 +193,8 @@ impl Log {
 
     /// What every written frame changes besides its segment.
     pub(super) fn note(&mut self, stored: &BatchHeader, len: usize) -> Result<(), LogError> {
-        let new_epoch = !stored.is_internal()
+        // the first frame of a group's leader is internal; the one that every log starts with begins no epoch
+        let new_epoch = (!stored.is_internal() || stored.partition_leader_epoch > 0)
             && self.epochs.assign(stored.partition_leader_epoch, stored.base_offset, self.next_index);
         if new_epoch && unless_lacking(self.epochs.write(&*self.disk, &self.dir))?.is_none() {
             self.epochs.save_later();

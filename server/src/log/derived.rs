@@ -72,7 +72,8 @@ impl Log {
         for offset in usable.into_iter().rev() {
             let path = self.dir.join(file_name(offset, "snapshot"));
             match ProducerStates::read(&*self.disk, &path) {
-                Some(states) => {
+                Some(mut states) => {
+                    states.settle(offset);
                     self.snapshot_good = offset;
                     self.producers = states;
                     from = offset;

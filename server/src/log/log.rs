@@ -17,6 +17,9 @@ use super::{
 };
 use crate::os::disk::{OpenMode, SharedDisk, SharedFile};
 
+/// What the first frame of a log with one replica says: so many voters, without names.
+const ALONE: [u8; 4] = 1_u32.to_be_bytes();
+
 /// Ends of the newest batches, to find a high watermark's position without reading.
 pub(super) const RECENT_MAX: usize = 64;
 
@@ -86,17 +89,33 @@ impl Capture {
 }
 
 impl Log {
-    /// Makes a new log: one segment with its header frame, and the membership frame that every log starts with.
+    /// Makes a new log of a partition with one replica: one segment with its header frame, and the membership frame that
+    /// every log starts with.
     ///
     /// # Errors
     /// The disk's.
     pub fn create(disk: SharedDisk, dir: &Path, identity: LogIdentity, config: LogConfig) -> Result<Self, LogError> {
+        Self::create_with(disk, dir, identity, config, Some(&ALONE))
+    }
+
+    /// Makes a new log whose first frame says who the members are; without it the log is empty, and its first frame comes
+    /// from a leader.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn create_with(
+        disk: SharedDisk,
+        dir: &Path,
+        identity: LogIdentity,
+        config: LogConfig,
+        membership: Option<&[u8]>,
+    ) -> Result<Self, LogError> {
         at(dir, disk.create_dir_all(dir))?;
         let mut log = Self::bare(disk, dir, identity, config);
         log.write_metadata()?;
         log.start_segment()?;
-        let voters = 1_u32.to_be_bytes();
-        log.append_internal(InternalKind::Membership, &voters, 0).map_err(|error| match error {
+        let Some(membership) = membership else { return Ok(log) };
+        log.append_internal(InternalKind::Membership, membership, 0).map_err(|error| match error {
             super::AppendError::Log(error) => error,
             other => LogError::Damaged { path: dir.to_path_buf(), what: other.to_string() },
         })?;

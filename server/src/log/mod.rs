@@ -16,6 +16,7 @@
 //! Not here: commit, journal, Raft, topics, who may write. A volatile log is the same log over a disk in memory.
 
 mod append;
+mod by_index;
 mod check;
 mod config;
 mod cut;
@@ -44,6 +45,7 @@ mod walk;
 mod tests;
 
 pub use append::Appended;
+pub use by_index::{FrameBytes, IndexedFrame};
 pub use check::{Finding, FindingKind, SegmentCheck, check_segment, rebuild_index, segments_in};
 pub use config::{LogConfig, LogIdentity};
 pub use error::{AppendError, LogError, ReadError, SequenceError};

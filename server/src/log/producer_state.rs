@@ -86,6 +86,8 @@ struct Undo {
 pub(super) struct ProducerStates {
     producers: HashMap<i64, Producer>,
     undo: VecDeque<Undo>,
+    /// Changes of batches below this offset cannot be undone.
+    undoable_from: i64,
 }
 
 impl ProducerStates {
@@ -131,11 +133,15 @@ impl ProducerStates {
         }
         let before = self.producers.get(&header.producer_id);
         if undoable {
-            if self.undo.len() >= UNDO_MAX {
-                self.undo.pop_front();
+            if self.undo.len() >= UNDO_MAX
+                && let Some(oldest) = self.undo.pop_front()
+            {
+                self.undoable_from = self.undoable_from.max(oldest.base_offset.saturating_add(1));
             }
             let (producer_id, base_offset) = (header.producer_id, header.base_offset);
             self.undo.push_back(Undo { base_offset, producer_id, before: before.cloned() });
+        } else {
+            self.undoable_from = self.undoable_from.max(header.next_offset());
         }
         if before.is_none() && self.producers.len() >= PRODUCERS_MAX {
             self.forget_one();
@@ -180,16 +186,19 @@ impl ProducerStates {
         while self.undo.front().is_some_and(|undo| undo.base_offset < offset) {
             self.undo.pop_front();
         }
+        self.undoable_from = self.undoable_from.max(offset);
     }
 
-    /// Takes back what was noted at or above `offset`.
-    pub fn truncate(&mut self, offset: i64) {
+    /// Takes back what was noted at or above `offset`. False if that is more than it remembers: it must be learned again.
+    #[must_use]
+    pub fn truncate(&mut self, offset: i64) -> bool {
         while let Some(undo) = self.undo.pop_back_if(|undo| undo.base_offset >= offset) {
             match undo.before {
                 Some(before) => self.producers.insert(undo.producer_id, before),
                 None => self.producers.remove(&undo.producer_id),
             };
         }
+        offset >= self.undoable_from
     }
 
     /// Forgets producers silent for longer than `expiration_ms`; never one with an open transaction.
@@ -326,9 +335,10 @@ mod tests {
         }
         states.settle(3);
         states.update(&header(2, 0, 1, 6), true);
-        states.truncate(4);
+        assert!(states.truncate(4));
         assert_eq!(states.describe()[0].last_sequence, 3);
         assert_eq!(states.describe()[0].producer_epoch, 1);
+        assert!(!states.truncate(2), "settled: it must be learned again");
         states.write(&disk, Path::new("/s")).unwrap();
         let read = ProducerStates::read(&disk, Path::new("/s")).unwrap();
         assert_eq!(read.producers, states.producers);

@@ -1,8 +1,6 @@
 //! Taking back the end of a log: frames that a new leader does not have. Only above the high watermark, where no
 //! reader holds a range.
 
-use tidemark_record::BatchHeader;
-
 use super::{
     append::unless_lacking,
     error::{LogError, at},
@@ -26,7 +24,7 @@ impl Log {
             }
         }
         self.cut_active(next_index)?;
-        self.producers.truncate(self.next_offset);
+        let undone = self.producers.truncate(self.next_offset);
         self.epochs.truncate_from_end(self.next_offset, self.next_index);
         if unless_lacking(self.epochs.write(&*self.disk, &self.dir))?.is_none() {
             self.epochs.save_later();
@@ -36,35 +34,9 @@ impl Log {
         // offsets below the log start were given out once: a gap before it does not bring them back
         self.next_offset = self.next_offset.max(self.log_start_offset);
         self.size_bytes = self.segments.iter().map(|segment| u64::from(segment.size)).sum();
-        self.drop_snapshots_beyond(self.next_offset)
-    }
-
-    /// The header of the frame with this Raft index; `None` below the first and behind the last.
-    ///
-    /// # Errors
-    /// The disk's, or damage on the way to the frame.
-    pub(super) fn header_at(&self, wanted: u64) -> Result<Option<BatchHeader>, LogError> {
-        let (disk, dir) = (&*self.disk, &*self.dir);
-        for segment in self.segments.iter().rev() {
-            let mut index = segment.read_header(disk, dir)?.first_index;
-            if index > wanted {
-                continue;
-            }
-            let mut walk = FrameWalk::new(segment.file(disk, dir)?, &segment.path(dir), 0, segment.size.into());
-            if let Some(row) = segment.row_where(disk, dir, |row| row.position > 0 && row.index <= wanted) {
-                (walk, index) = (walk.from(row.position.into()), row.index);
-            }
-            while let Some(frame) = walk.next_frame()? {
-                if frame.position > 0 {
-                    if index == wanted {
-                        return Ok(Some(frame.header));
-                    }
-                    index += 1;
-                }
-            }
-            return Ok(None);
-        }
-        Ok(None)
+        self.drop_snapshots_beyond(self.next_offset)?;
+        // frames that a start found and that no majority had: no undo knows them
+        if undone { Ok(()) } else { self.reload_producers() }
     }
 
     /// Raft index of the first frame behind the active segment's header.
@@ -75,15 +47,17 @@ impl Log {
         Ok(header.first_index)
     }
 
-    /// Walks to the frame with this index and makes the segment end before it, as if what lay behind had never been written.
+    /// Makes the active segment end before the frame with this index, as if what lay behind had never been written.
     fn cut_active(&mut self, next_index: u64) -> Result<(), LogError> {
-        let place = self.segments.len() - 1;
-        let mut index = self.active_first_index()?;
+        let first_index = self.active_first_index()?;
         let (disk, dir) = (self.disk.clone(), self.dir.clone());
         let active = self.active();
         let (file, path) = (active.file(&*disk, &dir)?, active.path(&dir));
-        let mut walk = FrameWalk::new(file.clone(), &path, 0, active.size.into());
-        let (mut position, mut next_offset, mut epoch) = (0, active.base_offset, -1);
+        let row = active.row_where(&*disk, &dir, |row| row.index < next_index || row.position == 0);
+        let (from, mut index, mut crc, mut max_timestamp) =
+            row.map_or((0, first_index, 0, -1), |row| (row.position, row.index, row.running_crc, row.timestamp));
+        let mut walk = FrameWalk::new(file.clone(), &path, from.into(), active.size.into());
+        let (mut position, mut next_offset, mut epoch) = (u64::from(from), active.base_offset, -1);
         while let Some(frame) = walk.next_frame()? {
             if frame.position > 0 {
                 if index == next_index {
@@ -91,14 +65,26 @@ impl Log {
                 }
                 index += 1;
             }
+            if !frame.header.is_internal() {
+                max_timestamp = max_timestamp.max(frame.header.max_timestamp);
+            }
             position = frame.end();
             next_offset = frame.header.next_offset();
             epoch = frame.header.partition_leader_epoch;
         }
+        crc = super::cut::checksum_of(&file, &path, (from.into(), position), crc)?;
         at(&path, file.set_len(position))?;
-        self.active_mut().size = position as u32;
+        let active = self.active_mut();
+        active.forget_from(&*disk, &dir, position as u32);
+        (active.running_crc, active.max_timestamp) = (crc, max_timestamp);
+        active.bytes_since_row = position as u32 - from;
+        if max_timestamp < 0 {
+            active.first_timestamp = -1;
+        }
         (self.next_offset, self.last_leader_epoch) = (next_offset, epoch);
-        self.rebuild_index(place)?;
+        if row.is_none() {
+            self.rebuild_index(self.segments.len() - 1)?;
+        }
         self.dirty.push(file);
         Ok(())
     }

@@ -9,7 +9,6 @@ use tokio::{
 
 use super::{
     answers::{Answer, Answers, State},
-    budget::Budget,
     close::Close,
     frame::{Frame, FrameReader},
     serve::Net,
@@ -17,7 +16,7 @@ use super::{
 };
 use crate::{
     api::{ConnectionInfo, Dispatched, Handling, Part},
-    os::network::Stream,
+    os::{budget::Budget, network::Stream},
 };
 
 /// A connection and all it holds.

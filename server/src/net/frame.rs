@@ -11,12 +11,11 @@ use std::{future::pending, time::Duration};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::time::{Instant, timeout_at};
 
-use super::{
+use super::{close::Close, config::NetConfig};
+use crate::os::{
     budget::{Budget, Charge},
-    close::Close,
-    config::NetConfig,
+    network::Stream,
 };
-use crate::os::network::Stream;
 
 /// Room for the first bytes of a frame, and for small frames behind each other.
 const FIRST_BYTES: usize = 16 * 1024;

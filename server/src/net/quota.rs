@@ -10,7 +10,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{budget::Budget, config::NetConfig};
+use super::config::NetConfig;
+use crate::os::budget::Budget;
 
 /// Addresses without a connection are forgotten once this many are known.
 const ADDRESSES_KEPT: usize = 4096;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{budget::Budget, config::NetConfig, listener::accept_loop, log_limit::LogLimit, quota::Quota};
+use super::{config::NetConfig, listener::accept_loop, quota::Quota};
 use crate::{
     api::Dispatcher,
-    metrics::{Counter, Gauge, Registry},
-    os::network::Listener,
+    metrics::{Counter, Gauge, LogLimit, Registry},
+    os::{budget::Budget, network::Listener},
     tasks::{self, TaskKind},
 };
 

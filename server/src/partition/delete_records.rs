@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::{partition::Partition, waiters::CommitError};
-use crate::raft::{ReplicaError, Solo};
+use crate::raft::{Replica, ReplicaError};
 
 /// Why records were not deleted.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub enum DeleteRecordsError {
 pub struct DeletedRecords {
     low_watermark: i64,
     durable: oneshot::Receiver<()>,
-    replica: Arc<Solo>,
+    replica: Arc<Replica>,
 }
 
 impl DeletedRecords {
@@ -81,7 +81,7 @@ impl Partition {
 impl From<ReplicaError> for DeleteRecordsError {
     fn from(error: ReplicaError) -> Self {
         match error {
-            ReplicaError::Deleted => Self::NotLeader,
+            ReplicaError::Deleted | ReplicaError::NotLeader { .. } => Self::NotLeader,
             other => Self::Storage(other.to_string()),
         }
     }

@@ -1,7 +1,7 @@
 //! Partitions as the APIs see them: append, fetch, waits, lookups, and the registry that follows the metadata image.
 //!
 //! No task per partition: an append runs on the connection's own task, in a short synchronous section under the
-//! replica's lock (`raft::solo`); commits arrive from the journal's sync thread and wake whoever waits. An idle partition
+//! replica's lock (`raft::replica`); commits arrive from the journal's sync thread and wake whoever waits. An idle partition
 //! is one allocation, without a timer. (One owner task per partition was the alternative: it costs a wake-up and a
 //! channel hop on each append; a bench decides again when there is reason to.)
 //!
@@ -17,10 +17,13 @@
 mod append;
 mod delete_records;
 mod fetch;
+mod groups;
+mod leadership;
 mod offsets;
 #[allow(clippy::module_inception, reason = "the room's main type, named as the room")]
 mod partition;
 mod partitions;
+mod presence;
 mod retention;
 mod settings;
 mod validate;
@@ -29,9 +32,10 @@ mod waiters;
 #[cfg(test)]
 mod tests;
 
-pub use append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin};
+pub use append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin, Appended, Proposing};
 pub use delete_records::{DeleteRecordsError, DeletedRecords};
 pub use fetch::{FetchError, FetchParams, Fetched, FetchedRecords, RecordSlice};
+pub use leadership::Leadership;
 pub use offsets::{FoundOffset, OffsetError, OffsetSpec};
 pub use partition::{Partition, ProducerDescription};
 pub use partitions::{LogDir, PartitionSize, Partitions, PartitionsConfig};

@@ -1,18 +1,23 @@
 //! All partitions with a replica on this broker, following the metadata image. Not here: what the image says and why.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{partition::Partition, settings::PartitionSettings};
+use super::{
+    partition::{Partition, Shared},
+    presence::Presence,
+    settings::PartitionSettings,
+};
 use crate::{
-    metadata::{Image, Topic, TopicSettings, topic_config::BrokerDefaults},
+    metadata::{Image, PartitionInfo, Topic, TopicSettings, topic_config::BrokerDefaults},
     os::clock::Clock,
-    raft::{Durability, ReplicaKey, Solo, Storage, StorageError},
+    raft::{Durability, Groups, NodeId, Replica, ReplicaKey, ReplicaKind, Storage, StorageError},
 };
 
 /// Broker-wide settings of this room.
@@ -24,6 +29,8 @@ pub struct PartitionsConfig {
     pub retention_check_interval_ms: u64,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration_ms: i64,
+    /// `replica.lag.time.max.ms`.
+    pub replica_lag_ms_max: u64,
     /// The broker's own settings, which topics inherit.
     pub broker_defaults: BrokerDefaults,
 }
@@ -58,11 +65,16 @@ const METADATA_DIR: &str = "__cluster_metadata-0";
 
 type ByTopic = HashMap<Uuid, BTreeMap<i32, Arc<Partition>>>;
 
-/// A partition whose files could not be made: for want of room, or of file descriptors.
+/// A partition whose files could not be made yet: for want of room or of file descriptors, or what was there is on its way out.
 #[derive(Debug, Clone)]
 struct Missing {
     topic: Arc<Topic>,
     settings: Arc<PartitionSettings>,
+}
+
+/// The name of a partition's directory.
+fn dir_name(topic: &Topic, index: i32) -> String {
+    format!("{}-{index}", topic.name)
 }
 
 /// The registry. Reads take a read lock for a moment; changes come from [`Self::apply`] alone.
@@ -74,18 +86,37 @@ pub struct Partitions {
     topics: RwLock<ByTopic>,
     metadata_log: Arc<Partition>,
     /// Recovered replicas that no image has claimed yet; empty after [`Self::start`].
-    recovered: RwLock<HashMap<ReplicaKey, Arc<Solo>>>,
-    /// Held while partitions are made, configured or deleted: what should be here and could not be made.
+    recovered: RwLock<HashMap<ReplicaKey, Arc<Replica>>>,
+    /// Held while partitions are made, configured or deleted, before any other lock of this struct: what should be here and could
+    /// not be made.
     missing: Mutex<HashMap<ReplicaKey, Missing>>,
+    /// Members that go once their groups have stopped; until then their directories are theirs.
+    pub(super) doomed: Mutex<Vec<Arc<Partition>>>,
+    /// Told when there are members to be started or to go.
+    pub(super) presence_changed: Notify,
+    /// Told of each change of a role.
+    pub(super) roles: Arc<Notify>,
+    /// Told of each change of the role in the metadata's log.
+    pub(super) metadata_roles: Arc<Notify>,
+    /// Set in a cluster.
+    pub(super) groups: Arc<OnceLock<Groups>>,
+    /// Logs that the metadata believes here and that went with the directory before this one.
+    lost: Mutex<HashSet<(ReplicaKey, NodeId)>>,
 }
 
 impl Partitions {
-    /// Over a data directory; nothing but the metadata's log is open until [`Self::start`].
+    /// Over a data directory; nothing but the metadata's log is open until [`Self::start`]. `metadata` says what that log is
+    /// where it is not there yet.
     ///
     /// # Errors
     /// The metadata's log cannot be made.
-    pub fn new(config: PartitionsConfig, storage: Arc<Storage>, clock: Clock) -> Result<Self, StorageError> {
-        let mut recovered: HashMap<ReplicaKey, Arc<Solo>> = storage.replicas().into_iter().collect();
+    pub fn new(
+        config: PartitionsConfig,
+        storage: Arc<Storage>,
+        clock: Clock,
+        metadata: ReplicaKind<'_>,
+    ) -> Result<Self, StorageError> {
+        let mut recovered: HashMap<ReplicaKey, Arc<Replica>> = storage.replicas().into_iter().collect();
         let mut settings = PartitionSettings::of(
             &TopicSettings::resolve(&BTreeMap::new(), None, &BrokerDefaults::default()),
             config.producer_id_expiration_ms,
@@ -94,11 +125,62 @@ impl Partitions {
         let key = (METADATA_TOPIC_ID, 0);
         let replica = match recovered.remove(&key) {
             Some(replica) => replica,
-            None => storage.create_replica(key, METADATA_DIR, settings.log)?,
+            None => storage.create_replica(key, METADATA_DIR, settings.log, metadata)?,
         };
-        let metadata_log = Arc::new(Partition::new(key, replica, Arc::new(settings), clock.clone()));
-        let (topics, recovered, missing) = (RwLock::default(), RwLock::new(recovered), Mutex::default());
-        Ok(Self { config, clock, storage, topics, metadata_log, recovered, missing })
+        let (metadata_roles, groups) = (Arc::<Notify>::default(), Arc::default());
+        let roles = metadata_roles.clone();
+        let shared = Shared { clock: clock.clone(), roles, groups: Arc::clone(&groups), config: &config };
+        let metadata_log = Arc::new(Partition::new(key, replica, Arc::new(settings), shared));
+        Ok(Self {
+            config,
+            clock,
+            storage,
+            topics: RwLock::default(),
+            metadata_log,
+            recovered: RwLock::new(recovered),
+            missing: Mutex::default(),
+            doomed: Mutex::default(),
+            presence_changed: Notify::new(),
+            roles: Arc::default(),
+            metadata_roles,
+            groups,
+            lost: Mutex::default(),
+        })
+    }
+
+    /// The directory is new and the metadata, as `image` has it, believes logs here: they are lost. Before [`Self::start`].
+    /// A log that is the only one of its partition begins anew, empty; the others wait for a member that takes their place.
+    pub fn lost(&self, image: &Image) {
+        let recovered = self.recovered.read().unwrap_or_else(PoisonError::into_inner);
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        for topic in image.topics() {
+            for (index, info) in (0..).zip(&topic.partitions) {
+                let key = (topic.id, index);
+                match Presence::of(info, self.config.node_id) {
+                    Presence::Member { node, .. } if !recovered.contains_key(&key) => {
+                        lost.insert((key, node));
+                    }
+                    Presence::Solo if !recovered.contains_key(&key) => {
+                        tracing::error!(
+                            topic = topic.name,
+                            partition = index,
+                            "the only replica was lost: it begins anew, empty"
+                        );
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Members here that must be replaced by new ones: lost, or damaged beyond serving.
+    pub fn to_be_replaced(&self) -> Vec<(Uuid, i32, NodeId)> {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = lost.iter().map(|((topic_id, index), node)| (*topic_id, *index, *node)).collect();
+        drop(lost);
+        let damaged = self.all().into_iter().filter(|partition| partition.replica.has_failed());
+        all.extend(damaged.filter_map(|one| Some((one.topic_id(), one.partition_index(), one.replica.node()?))));
+        all
     }
 
     /// Takes in the image that the metadata's log adds up to: opens its partitions, sets aside what it does not know.
@@ -107,7 +189,7 @@ impl Partitions {
     /// The disk's.
     pub fn start(&self, image: &Image) -> Result<(), StorageError> {
         self.apply(&Image::default(), image);
-        let strays: Vec<Arc<Solo>> = self
+        let strays: Vec<Arc<Replica>> = self
             .recovered
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -134,13 +216,11 @@ impl Partitions {
             }
             let settings = Arc::new(self.settings_of(topic, new));
             for (index, info) in (0..).zip(&topic.partitions) {
-                if info.replicas.contains(&self.config.node_id) {
-                    if self.make_or_configure(topic, index, &settings, &mut cached) {
-                        missing.remove(&(topic.id, index));
-                    } else {
-                        let (topic, settings) = (topic.clone(), settings.clone());
-                        missing.insert((topic.id, index), Missing { topic, settings });
-                    }
+                let key = (topic.id, index);
+                if self.follow(topic, index, info, &settings, &mut cached) {
+                    missing.remove(&key);
+                } else {
+                    missing.insert(key, Missing { topic: topic.clone(), settings: settings.clone() });
                 }
             }
         }
@@ -158,7 +238,9 @@ impl Partitions {
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut cached = Vec::new();
         missing.retain(|(_, index), Missing { topic, settings }| {
-            let made = self.make_or_configure(topic, *index, settings, &mut cached);
+            let place = usize::try_from(*index).unwrap_or(usize::MAX);
+            let Some(info) = topic.partitions.get(place) else { return false };
+            let made = self.follow(topic, *index, info, settings, &mut cached);
             if made {
                 tracing::info!(topic = topic.name, partition = *index, "partition could be made now");
             }
@@ -176,21 +258,30 @@ impl Partitions {
         PartitionSettings::of(&resolved, self.config.producer_id_expiration_ms)
     }
 
-    /// False if it is not here and could not be made.
-    fn make_or_configure(
+    /// Makes what is here what the metadata says. False if that has to be tried again.
+    fn follow(
         &self,
         topic: &Topic,
         index: i32,
+        info: &PartitionInfo,
         settings: &Arc<PartitionSettings>,
-        cached: &mut Vec<Arc<Solo>>,
+        cached: &mut Vec<Arc<Replica>>,
     ) -> bool {
+        let presence = Presence::of(info, self.config.node_id);
+        if let Some(other) = self.get(topic.id, index).filter(|known| !known.is(&presence)) {
+            self.doom(&other);
+        }
         let partition = match self.get(topic.id, index) {
+            None if presence == Presence::Absent => return true,
+            // what had its place before is on its way out
+            None if self.has_doomed_in(&dir_name(topic, index)) => return false,
             Some(known) => {
                 known.configure(settings.clone());
                 known
             }
-            None => match self.make(topic, index, settings) {
-                Ok(made) => made,
+            None => match self.make(topic, index, &presence, settings) {
+                Ok(Some(made)) => made,
+                Ok(None) => return true,
                 Err(error) => {
                     tracing::error!(topic = topic.name, partition = index, %error, "partition could not be made");
                     return false;
@@ -207,25 +298,100 @@ impl Partitions {
         true
     }
 
+    /// `None` for a member whose log was lost: another takes its place.
     fn make(
         &self,
         topic: &Topic,
         index: i32,
+        presence: &Presence,
         settings: &Arc<PartitionSettings>,
-    ) -> Result<Arc<Partition>, StorageError> {
+    ) -> Result<Option<Arc<Partition>>, StorageError> {
         let key = (topic.id, index);
         let recovered = self.recovered.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
         let replica = match recovered {
-            Some(replica) => replica,
-            None if settings.volatile => self.storage.create_volatile_replica(key, settings.log)?,
-            None => self.storage.create_replica(key, &format!("{}-{index}", topic.name), settings.log)?,
+            Some(replica) if presence.fits(&replica) => replica,
+            recovered => {
+                if let Some(other) = recovered {
+                    self.storage.abandon_replica(&other)?;
+                }
+                match self.create(key, &dir_name(topic, index), presence, settings)? {
+                    Some(created) => created,
+                    None => return Ok(None),
+                }
+            }
         };
-        let partition = Arc::new(Partition::new(key, replica, settings.clone(), self.clock.clone()));
+        let (roles, groups) = (self.roles.clone(), Arc::clone(&self.groups));
+        let shared = Shared { clock: self.clock.clone(), roles, groups, config: &self.config };
+        let partition = Arc::new(Partition::new(key, replica, settings.clone(), shared));
         self.write().entry(topic.id).or_default().insert(index, partition.clone());
-        Ok(partition)
+        if matches!(presence, Presence::Member { .. }) {
+            self.presence_changed.notify_one();
+        }
+        Ok(Some(partition))
     }
 
-    fn set_write_caching(&self, replicas: &[Arc<Solo>], on: bool) {
+    fn create(
+        &self,
+        key: ReplicaKey,
+        name: &str,
+        presence: &Presence,
+        settings: &PartitionSettings,
+    ) -> Result<Option<Arc<Replica>>, StorageError> {
+        let kind = match presence {
+            Presence::Absent => return Ok(None),
+            Presence::Solo if settings.volatile => {
+                return self.storage.create_volatile_replica(key, settings.log).map(Some);
+            }
+            Presence::Solo => ReplicaKind::Solo,
+            Presence::Member { node, first_voters } => {
+                let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+                if lost.contains(&(key, *node)) {
+                    return Ok(None);
+                }
+                lost.retain(|(lost, _)| *lost != key);
+                match first_voters {
+                    Some(voters) => ReplicaKind::Voter { node: *node, voters },
+                    None => ReplicaKind::Learner { node: *node },
+                }
+            }
+        };
+        self.storage.create_replica(key, name, settings.log, kind).map(Some)
+    }
+
+    /// Ends a partition here; its files go once its group has stopped.
+    fn doom(&self, partition: &Arc<Partition>) {
+        partition.end();
+        if let Some(partitions) = self.write().get_mut(&partition.topic_id()) {
+            partitions.remove(&partition.partition_index());
+        }
+        if partition.replica.node().is_none() {
+            return self.delete_files(partition);
+        }
+        self.doomed.lock().unwrap_or_else(PoisonError::into_inner).push(partition.clone());
+        self.presence_changed.notify_one();
+    }
+
+    /// Whether a directory is still one of a member that goes.
+    fn has_doomed_in(&self, dir: &str) -> bool {
+        let any = !self.doomed.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        any && self.storage.has_replica_in(dir)
+    }
+
+    /// Removes a member whose group has stopped.
+    pub(super) fn bury(&self, doomed: &Arc<Partition>) {
+        let _nobody_makes = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.delete_files(doomed);
+        self.doomed.lock().unwrap_or_else(PoisonError::into_inner).retain(|one| !Arc::ptr_eq(one, doomed));
+    }
+
+    fn delete_files(&self, partition: &Partition) {
+        if let Err(error) = self.storage.delete_replica(&partition.replica) {
+            let (topic_id, partition) = (partition.topic_id(), partition.partition_index());
+            tracing::error!(%topic_id, partition, %error, "files of a deleted partition could not be removed");
+        }
+    }
+
+    fn set_write_caching(&self, replicas: &[Arc<Replica>], on: bool) {
         // a failed sync ends the broker by itself
         if let Err(error) = self.storage.set_write_caching(replicas, on) {
             tracing::error!(%error, on, "write.caching could not be switched");
@@ -233,13 +399,9 @@ impl Partitions {
     }
 
     fn delete(&self, topic_id: Uuid) {
-        let Some(partitions) = self.write().remove(&topic_id) else { return };
-        for (index, partition) in partitions {
-            partition.end();
-            if let Err(error) = self.storage.delete_replica(&partition.replica) {
-                tracing::error!(%topic_id, partition = index, %error, "files of a deleted partition could not be removed");
-            }
-        }
+        let partitions = self.read().get(&topic_id).cloned().unwrap_or_default();
+        partitions.values().for_each(|partition| self.doom(partition));
+        self.write().remove(&topic_id);
     }
 
     /// The partition, if this broker has a replica of it. A topic made anew under the same name has another id.

@@ -92,6 +92,10 @@ impl Partition {
         if let Some(now_ms) = now_ms {
             self.replica.expire_producers(now_ms);
         }
+        // members that follow drop what the leader drops
+        if !self.role().leads() {
+            return;
+        }
         let expired = self.replica.look(|log| log.expired_log_start(now_ms.unwrap_or(i64::MIN)));
         // a replica without a log, or one whose segment cannot be read, keeps what it has
         let Ok(Ok(Some(start))) = expired else { return };

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    metadata::{Image, MetadataRecord, topic_config::BrokerDefaults},
+    metadata::{Image, MetadataRecord, first_replicas, topic_config::BrokerDefaults},
     os::{
         clock::Clock,
         disk::{
@@ -20,7 +20,7 @@ use crate::{
         },
         random::Random,
     },
-    raft::{Storage, StorageConfig},
+    raft::{ReplicaKind, Storage, StorageConfig},
 };
 
 const DIR: &str = "/data/broker";
@@ -51,9 +51,10 @@ impl House {
             node_id: 1,
             retention_check_interval_ms: 1,
             producer_id_expiration_ms: 1000,
+            replica_lag_ms_max: 30_000,
             broker_defaults: BrokerDefaults::default(),
         };
-        let partitions = Partitions::new(config, storage.clone(), clock.clone()).unwrap();
+        let partitions = Partitions::new(config, storage.clone(), clock.clone(), ReplicaKind::Solo).unwrap();
         partitions.start(&image).unwrap();
         Self { disk, clock, storage, partitions, image }
     }
@@ -102,7 +103,7 @@ impl House {
 fn create(topic_id: Uuid, name: &str) -> [MetadataRecord; 2] {
     [
         MetadataRecord::CreateTopic { topic_id, name: name.to_owned() },
-        MetadataRecord::CreatePartition { topic_id, partition: 0, replicas: vec![1] },
+        MetadataRecord::CreatePartition { topic_id, partition: 0, replicas: first_replicas(&[1]) },
     ]
 }
 
@@ -117,12 +118,18 @@ fn append(partition: &Partition, timestamp_ms: i64) -> Append {
 }
 
 async fn committed(append: Append) -> i64 {
-    append.committed.unwrap().await.unwrap();
-    append.base_offset
+    append.done().await.unwrap().base_offset
 }
 
 fn params(offset: i64) -> FetchParams {
-    FetchParams { offset, max_bytes: 1 << 20, min_one: true, read_committed: false, current_leader_epoch: -1 }
+    FetchParams {
+        offset,
+        max_bytes: 1 << 20,
+        min_one: true,
+        read_committed: false,
+        current_leader_epoch: -1,
+        follower_may_serve: false,
+    }
 }
 
 fn base_offsets(partition: &Partition, offset: i64) -> Vec<i64> {
@@ -156,7 +163,7 @@ async fn a_long_poll_is_woken_by_the_commit_and_nothing_is_seen_before_it() {
     partition.watch(&waiter, fetched.high_watermark);
     let append = append(&partition, NOW);
     assert!(waiter.wait(Instant::now() + Duration::from_secs(60)).await);
-    assert!(partition.high_watermark() > append.base_offset);
+    assert!(partition.high_watermark() > append.placed().unwrap().base_offset);
     assert_eq!(base_offsets(&partition, 0), [0]);
 }
 
@@ -271,7 +278,7 @@ async fn write_caching_acks_from_the_page_cache_and_flush_settings_bound_what_a_
     let syncs = house.storage.journal_syncs();
     for _ in 0..10 {
         let append = append(&partition, NOW);
-        let mut wait = Box::pin(append.committed.unwrap());
+        let mut wait = Box::pin(append.done());
         let ready = wait.as_mut().poll(&mut Context::from_waker(&noop_waker()));
         assert!(ready.is_ready(), "committed at once");
     }
@@ -353,7 +360,7 @@ async fn sequences_are_judged_against_the_end_and_silent_producers_forgotten() {
     };
     let first = send(0, 1).unwrap();
     let repeat = send(0, 1).unwrap();
-    assert_eq!((first.base_offset, repeat.base_offset), (0, 0));
+    assert_eq!((first.placed().unwrap().base_offset, repeat.placed().unwrap().base_offset), (0, 0));
     assert_eq!(committed(repeat).await, 0);
     assert!(matches!(send(2, 1), Err(AppendError::OutOfOrderSequence(_))));
     assert!(matches!(send(0, 0), Err(AppendError::InvalidProducerEpoch(_))));
@@ -366,7 +373,7 @@ async fn sequences_are_judged_against_the_end_and_silent_producers_forgotten() {
     house.clock.set(NOW + 2000);
     house.partitions.apply_retention(&mut trust, 2000).await;
     assert!(partition.producers().is_empty());
-    assert_eq!(send(77, 1).unwrap().base_offset, 2, "any sequence after that");
+    assert_eq!(send(77, 1).unwrap().placed().unwrap().base_offset, 2, "any sequence after that");
 }
 
 #[tokio::test]

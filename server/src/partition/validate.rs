@@ -1,5 +1,5 @@
 //! What a broker checks in a produced batch before it touches the log, and the two rewrites a topic can ask for. Pure.
-//! Not here: sequences and producer epochs, which need the log's state (`raft::solo`).
+//! Not here: sequences and producer epochs, which need the log's state (`raft::replica`).
 //!
 //! The order of checks and the messages follow Kafka's `ProduceRequest.validateRecords`, `UnifiedLog` and
 //! `LogValidator`. Uncompressed records are walked once (count, offset deltas, timestamps, keys); compressed ones are

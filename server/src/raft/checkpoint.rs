@@ -14,9 +14,10 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
+    captured::{Captured, Capturing},
     error::StorageError,
+    replica::Replica,
     scrub::Scrubber,
-    solo::{Captured, Capturing, Solo},
     storage::{Entry, Storage},
 };
 use crate::journal::{Checkpoint, ReplicaCheckpoint, ReplicaId};
@@ -41,7 +42,7 @@ struct Work {
     checkpoint: bool,
     closing: bool,
     /// Replicas to be synced, and when.
-    flushes: Vec<(Instant, Weak<Solo>)>,
+    flushes: Vec<(Instant, Weak<Replica>)>,
 }
 
 impl Keeper {
@@ -70,7 +71,7 @@ impl Keeper {
     }
 
     /// Asks for a sync of one replica's log in a while.
-    pub fn flush_later(&self, replica: &Arc<Solo>, after_ms: u64) {
+    pub fn flush_later(&self, replica: &Arc<Replica>, after_ms: u64) {
         let due = Instant::now() + Duration::from_millis(after_ms);
         self.lock().flushes.push((due, Arc::downgrade(replica)));
         self.wake.notify_one();
@@ -111,7 +112,7 @@ impl Keeper {
 
 enum Due {
     Checkpoint,
-    Flush(Weak<Solo>),
+    Flush(Weak<Replica>),
     Scrub,
 }
 
@@ -168,6 +169,7 @@ impl Storage {
             let Some(known) = list.by_id.get_mut(&id) else { continue };
             known.last = captured.clone();
             let (topic_id, partition) = entry.key;
+            let (vote, member) = captured.member.map_or((None, None), |member| (member.vote, Some(member.kept)));
             replicas.push(ReplicaCheckpoint {
                 replica: id,
                 topic_id: *topic_id.as_bytes(),
@@ -176,9 +178,10 @@ impl Storage {
                 captured: captured.lsn,
                 unjournaled: captured.unjournaled,
                 log_start_offset: captured.log_start_offset,
-                vote: None,
+                vote,
                 end: captured.end,
                 quarantined: captured.quarantined,
+                member,
             });
         }
         let next_replica_id = list.next_id;
@@ -196,7 +199,7 @@ impl Storage {
             if error.lacks_descriptors() {
                 // the next checkpoint must not take them for synced
                 for (capturing, (_, entry)) in capturing.iter().zip(entries) {
-                    capturing.iter().for_each(|capturing| entry.solo.take_back(capturing));
+                    capturing.iter().for_each(|capturing| entry.replica.take_back(capturing));
                 }
             }
             return Err(error);
@@ -213,7 +216,7 @@ impl Storage {
         capturing: &mut Vec<Option<Capturing<'a>>>,
     ) -> Result<(), StorageError> {
         for (_, entry) in entries {
-            capturing.push(entry.solo.capture()?);
+            capturing.push(entry.replica.capture()?);
         }
         let syncs: usize = capturing.iter().flatten().map(Capturing::sync_count).sum();
         match &self.shared.file_system {

@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use super::node_id::NodeId;
 use crate::{
     journal::JournalError,
     log::{LogError, SequenceError},
@@ -117,6 +118,18 @@ pub enum ReplicaError {
         /// Where the caller thought it ends.
         expected: i64,
     },
+    /// The replica does not lead its partition, or lost that while the batch was on its way: whether the batch is committed
+    /// is then unknown.
+    #[error("this replica does not lead in epoch {epoch}")]
+    NotLeader {
+        /// Who leads, if that is known.
+        leader: Option<NodeId>,
+        /// The newest epoch known.
+        epoch: i32,
+    },
+    /// More is on its way already than may be at once.
+    #[error("too much waits for the group's members already")]
+    Busy,
     /// The replica was deleted.
     #[error("the replica was deleted")]
     Deleted,

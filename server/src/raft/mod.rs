@@ -5,29 +5,40 @@
 //! <data>/journal/                    one stream for all replicas
 //! <data>/<topic>-<partition>/        one log each; `…-stray`: not in the metadata; `…-delete`: on its way out
 //! ```
-//! A partition with one replica is *solo*: no Raft machinery, commit = synced here, the epoch rises at every start. An
+//! A partition with one replica is *solo*: no Raft machinery, commit = synced here, the epoch rises at every start. One with
+//! more is a *group*: openraft decides, over the same log and journal (`group`). An
 //! append writes the log and the journal under the replica's lock, in that order; the journal's sync thread then moves the
 //! high watermark and calls the [`CommitListener`]. One thread, `checkpoint`, syncs segments behind the appends and
 //! looks for rot in those that are sealed.
 //!
-//! Locks, in the order they may nest: a replica's log or the list of replicas, then the journal's. Not here: Kafka's rules for batches, topics, APIs. Groups (openraft) are the next issue.
+//! Locks, in the order they may nest: a replica's log or the list of replicas, then the journal's. Not here: Kafka's rules for
+//! batches, topics, APIs.
 
+mod captured;
+mod carrier;
 mod checkpoint;
 mod commit;
 mod error;
+mod group;
 mod meta_properties;
+mod node_id;
 mod recovery;
 mod reopen;
+mod replica;
+mod role;
 mod room;
 mod scrub;
-mod solo;
 mod storage;
 
 #[cfg(test)]
 mod tests;
 
+pub use carrier::{Carrier, CarrierError, Lane};
 pub use commit::CommitListener;
 pub use error::{ReplicaError, StorageError};
-pub use meta_properties::MetaProperties;
-pub use solo::{Appending, Durability, Solo};
-pub use storage::{ReplicaKey, Storage, StorageConfig};
+pub use group::{FollowerStatus, GroupError, GroupStatus, GroupTiming, Groups, Proposal, Proposed, ServeError};
+pub use meta_properties::{MetaProperties, random_id};
+pub use node_id::NodeId;
+pub use replica::{Appending, Durability, Replica};
+pub use role::Role;
+pub use storage::{ReplicaKey, ReplicaKind, Storage, StorageConfig};

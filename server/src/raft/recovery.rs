@@ -9,8 +9,7 @@ use std::{collections::BTreeMap, io, path::Path};
 use uuid::Uuid;
 
 use super::{
-    error::StorageError,
-    solo::{Captured, State},
+    captured::Captured, error::StorageError, group::RecoveredMember, node_id::NodeId, replica::State,
     storage::ReplicaKey,
 };
 use crate::{
@@ -141,6 +140,7 @@ impl Rebuild<'_> {
             quarantined: replica.quarantined.clone(),
             lsn: replica.captured,
             unjournaled: replica.unjournaled,
+            member: replica.member.clone().map(|kept| RecoveredMember { vote: replica.vote, kept }),
         };
         self.replicas.insert(replica.replica, Found { key, dir: replica.dir.clone(), state, last });
         Ok(())
@@ -182,14 +182,25 @@ impl Rebuild<'_> {
             OwnedRecord::CreateReplica { replica, topic_id, partition, dir } => {
                 self.next_replica_id = self.next_replica_id.max(replica.0.saturating_add(1));
                 if !self.replicas.contains_key(&replica) {
-                    self.create(end, replica, (Uuid::from_bytes(topic_id), partition), dir)?;
+                    self.create((end, replica), (Uuid::from_bytes(topic_id), partition), dir, None)?;
+                }
+            }
+            OwnedRecord::CreateMember { replica, topic_id, partition, node, dir, membership } => {
+                self.next_replica_id = self.next_replica_id.max(replica.0.saturating_add(1));
+                if !self.replicas.contains_key(&replica) {
+                    let first = (!membership.is_empty()).then(|| membership.to_vec());
+                    let member = RecoveredMember::new(NodeId::from(node), first);
+                    self.create((end, replica), (Uuid::from_bytes(topic_id), partition), dir, Some(member))?;
                 }
             }
             OwnedRecord::DeleteReplica { replica } => {
                 // its directory may be there still, under its own name or another: `clear_leftovers` sees to it
                 self.replicas.remove(&replica);
             }
-            OwnedRecord::Entry { replica, index, frame, base_offset, opens_segment, .. } => {
+            OwnedRecord::Entry { replica, index, frame, base_offset, leader_epoch, opens_segment } => {
+                if let Some(member) = self.member_behind(replica, end) {
+                    member.note_frame(index, leader_epoch, &frame);
+                }
                 if let Some(log) = self.log_behind(replica, end) {
                     let replayed =
                         skip_lost(log, index, base_offset).and_then(|()| log.replay(index, &frame, opens_segment));
@@ -197,6 +208,9 @@ impl Rebuild<'_> {
                 }
             }
             OwnedRecord::Truncate { replica, next_index, .. } => {
+                if let Some(member) = self.member_behind(replica, end) {
+                    member.truncate(next_index);
+                }
                 if let Some(log) = self.log_behind(replica, end) {
                     let truncated = log.truncate(next_index).map_err(AppendError::from);
                     self.judge(replica, truncated)?;
@@ -209,8 +223,22 @@ impl Rebuild<'_> {
                     self.mended |= jumps;
                 }
             }
-            // a solo replica elects nobody
-            OwnedRecord::Vote { .. } => {}
+            OwnedRecord::Vote { replica, term, node, committed } => {
+                if let Some(member) = self.member_behind(replica, end) {
+                    member.vote = Some((term, node, committed));
+                }
+            }
+            OwnedRecord::Join { replica, node } => {
+                if let Some(found) = self.replicas.get_mut(&replica).filter(|found| end > found.last.lsn) {
+                    found.last.member = node.map(|node| RecoveredMember::new(NodeId::from(node), None));
+                }
+            }
+            OwnedRecord::Reset { replica, next_index, next_offset, leader_epoch } => {
+                if let Some(log) = self.log_behind(replica, end) {
+                    let reset = log.reset(next_index, next_offset, leader_epoch).map_err(AppendError::from);
+                    self.judge(replica, reset)?;
+                }
+            }
         }
         Ok(())
     }
@@ -222,6 +250,12 @@ impl Rebuild<'_> {
             State::Open(log) => Some(log),
             _ => None,
         }
+    }
+
+    /// What is known of a member of a group, if the record is not in its checkpoint yet.
+    fn member_behind(&mut self, replica: ReplicaId, end: Lsn) -> Option<&mut RecoveredMember> {
+        let found = self.replicas.get_mut(&replica).filter(|found| end > found.last.lsn)?;
+        found.last.member.as_mut()
     }
 
     fn judge(&mut self, replica: ReplicaId, result: Result<(), AppendError>) -> Result<(), StorageError> {
@@ -237,18 +271,28 @@ impl Rebuild<'_> {
         }
     }
 
-    fn create(&mut self, lsn: Lsn, replica: ReplicaId, key: ReplicaKey, dir: String) -> Result<(), StorageError> {
+    fn create(
+        &mut self,
+        (lsn, replica): (Lsn, ReplicaId),
+        key: ReplicaKey,
+        dir: String,
+        member: Option<RecoveredMember>,
+    ) -> Result<(), StorageError> {
         let path = self.dir.join(&dir);
         let identity = LogIdentity { topic_id: key.0, partition: key.1 };
-        if self.damaged && self.keep(lsn, replica, key, &dir) {
+        if self.damaged && self.keep((lsn, replica), key, &dir, member.clone()) {
             return Ok(());
         }
         if self.disk.exists(&path) {
             // what was written after the record is in the journal too
             StorageError::at(&path, self.disk.remove_dir_all(&path))?;
         }
-        let log = Log::create(self.disk.clone(), &path, identity, LogConfig::default())?;
-        let last = Captured::of(&log, lsn);
+        let (disk, config) = (self.disk.clone(), LogConfig::default());
+        let log = match &member {
+            None => Log::create(disk, &path, identity, config)?,
+            Some(member) => Log::create_with(disk, &path, identity, config, member.first_words())?,
+        };
+        let last = Captured { member, ..Captured::of(&log, lsn) };
         self.replicas.insert(replica, Found { key, dir, state: State::Open(log), last });
         Ok(())
     }
@@ -256,12 +300,18 @@ impl Rebuild<'_> {
 
 impl Rebuild<'_> {
     /// Takes a log as it lies, up to its last whole frame. False if there is none.
-    fn keep(&mut self, lsn: Lsn, replica: ReplicaId, key: ReplicaKey, dir: &str) -> bool {
+    fn keep(
+        &mut self,
+        (lsn, replica): (Lsn, ReplicaId),
+        key: ReplicaKey,
+        dir: &str,
+        member: Option<RecoveredMember>,
+    ) -> bool {
         let identity = LogIdentity { topic_id: key.0, partition: key.1 };
         let path = self.dir.join(dir);
         let opened = Log::open(self.disk.clone(), &path, identity, LogConfig::default(), Extent::AllSegments);
         let Ok((log, _)) = opened else { return false };
-        let last = Captured::of(&log, lsn);
+        let last = Captured { member, ..Captured::of(&log, lsn) };
         let found = Found { key, dir: dir.to_owned(), state: State::Open(log), last };
         self.replicas.insert(replica, found);
         true
@@ -277,7 +327,7 @@ impl Rebuild<'_> {
             let Some(topic_id) = Log::topic_id_in(&**self.disk, &self.dir.join(&entry.name)) else { continue };
             let replica = ReplicaId(self.next_replica_id);
             self.next_replica_id += 1;
-            if self.keep(lsn, replica, (topic_id, partition), &entry.name) {
+            if self.keep((lsn, replica), (topic_id, partition), &entry.name, None) {
                 tracing::warn!(log = entry.name, "log is not in the damaged journal: taken as it lies");
             }
         }

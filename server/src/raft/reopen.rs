@@ -1,7 +1,7 @@
 //! Taking a log as it lies on the disk, after an operator has accepted that its damaged end is lost. For the repair tool,
 //! on a directory that serves nobody. Not here: what was cut off, and who may decide that.
 
-use super::{error::StorageError, solo::State, storage::Storage};
+use super::{error::StorageError, replica::State, storage::Storage};
 use crate::log::{Extent, Log, LogConfig, LogIdentity};
 
 impl Storage {
@@ -18,7 +18,7 @@ impl Storage {
         let (mut log, _) = Log::open(disk, &path, identity, LogConfig::default(), Extent::LastSegment)?;
         log.restore_log_start(entry.last.log_start_offset);
         let end = log.log_end_offset();
-        drop(entry.solo.replace(State::Open(log)));
+        drop(entry.replica.replace(State::Open(log)));
         Ok(Some(end))
     }
 }

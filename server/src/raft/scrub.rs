@@ -11,7 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    solo::Solo,
+    replica::Replica,
     storage::{ReplicaKey, Storage},
 };
 use crate::{
@@ -73,10 +73,10 @@ impl Scrubber {
             return;
         }
         let mut bytes = 0;
-        let replicas: Vec<(ReplicaId, Arc<Solo>)> =
-            storage.list().by_id.iter().map(|(id, entry)| (*id, entry.solo.clone())).collect();
-        for (id, solo) in replicas {
-            let sealed = solo.look(|log| log.sealed_segments().collect::<Vec<_>>()).unwrap_or_default();
+        let replicas: Vec<(ReplicaId, Arc<Replica>)> =
+            storage.list().by_id.iter().map(|(id, entry)| (*id, entry.replica.clone())).collect();
+        for (id, replica) in replicas {
+            let sealed = replica.look(|log| log.sealed_segments().collect::<Vec<_>>()).unwrap_or_default();
             bytes += sealed.iter().map(|(_, size)| u64::from(*size)).sum::<u64>();
             self.ahead.extend(sealed.into_iter().map(|(base_offset, _)| (id, ScrubMark::start(base_offset))));
         }
@@ -110,8 +110,8 @@ impl Scrubber {
 
     fn open_next(&mut self, storage: &Storage) -> Option<(ReplicaId, SegmentScrub)> {
         while let Some((id, mark)) = self.ahead.pop_front() {
-            let solo = storage.list().by_id.get(&id).map(|entry| entry.solo.clone());
-            match solo.map(|solo| solo.look(|log| log.scrub(mark))) {
+            let replica = storage.list().by_id.get(&id).map(|entry| entry.replica.clone());
+            match replica.map(|replica| replica.look(|log| log.scrub(mark))) {
                 Some(Ok(Ok(Some(scrub)))) => return Some((id, scrub)),
                 Some(Ok(Err(error))) if error.lacks_descriptors() => {
                     // the next step tries again
@@ -135,16 +135,17 @@ impl Storage {
 
     /// Journaled replicas that cannot serve: offset ranges that are set aside, and logs that cannot be served at all.
     pub fn damage_count(&self) -> usize {
-        let of = |(_, solo): &(ReplicaKey, Arc<Solo>)| solo.look(|log| log.quarantined().len()).unwrap_or(1);
+        let of = |(_, replica): &(ReplicaKey, Arc<Replica>)| replica.look(|log| log.quarantined().len()).unwrap_or(1);
         self.replicas().iter().map(of).sum()
     }
 
     fn set_aside_stretch(&self, id: ReplicaId, bad: &BadStretch) {
-        let Some((solo, log)) = self.list().by_id.get(&id).map(|entry| (entry.solo.clone(), entry.dir.clone())) else {
+        let Some((replica, log)) = self.list().by_id.get(&id).map(|entry| (entry.replica.clone(), entry.dir.clone()))
+        else {
             return;
         };
         let (segment, (from, to)) = (bad.segment, bad.offsets);
-        if solo.set_aside(bad) {
+        if replica.set_aside(bad) {
             tracing::error!(log, segment, from, to, "rot in a sealed segment: reads of these offsets are refused");
             // a start must know it too
             self.shared.keeper.ask();

@@ -10,16 +10,21 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
+    captured::Captured,
     checkpoint::{self, Keeper},
     error::{ReplicaError, StorageError},
+    group::{Member, RecoveredMember, encode_membership, of_voters},
     meta_properties::MetaProperties,
+    node_id::NodeId,
     recovery,
+    replica::{Durability, Replica, State},
+    role::Role,
     room::Room,
-    solo::{Captured, Durability, Solo, State},
 };
 use crate::{
     journal::{Journal, JournalConfig, Record, ReplicaId},
@@ -41,6 +46,8 @@ pub struct StorageConfig {
     pub dir: PathBuf,
     /// This broker.
     pub node_id: i32,
+    /// A new directory is of a lone broker, which is a cluster by itself; else it waits for [`Storage::join_cluster`].
+    pub lone: bool,
     /// Bytes of the disk that produce must leave free.
     pub reserve_bytes: u64,
     /// Bytes appended between two checkpoints, at most about 64 MiB: what a start may have to replay.
@@ -57,11 +64,53 @@ impl StorageConfig {
         Self {
             dir,
             node_id,
+            lone: true,
             reserve_bytes: 64 << 20,
             checkpoint_bytes: 64 << 20,
             scrub_interval: SCRUB_INTERVAL,
             journal: JournalConfig::default(),
         }
+    }
+}
+
+/// What a new replica is.
+#[derive(Debug, Clone, Copy)]
+pub enum ReplicaKind<'a> {
+    /// The only one of its partition.
+    Solo,
+    /// One of the first voters of a group; each of them is made with the same list.
+    Voter {
+        /// What it is called.
+        node: NodeId,
+        /// All of them.
+        voters: &'a [NodeId],
+    },
+    /// A member of a group that exists: it knows nothing until the leader sends it the log.
+    Learner {
+        /// What it is called.
+        node: NodeId,
+    },
+}
+
+impl ReplicaKind<'_> {
+    /// What the log's first frame says of the group; none for a log that a leader fills.
+    fn membership(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Voter { voters, .. } => Some(encode_membership(&of_voters(voters))),
+            _ => None,
+        }
+    }
+}
+
+/// A log, and the member that it belongs to. A member whose log cannot be read that far is not one.
+fn held(state: State, member: Option<&RecoveredMember>) -> (State, Option<Box<Member>>) {
+    let opened = match (&state, member) {
+        (State::Open(log), Some(member)) => Member::open(member, log),
+        _ => return (state, None),
+    };
+    match opened {
+        Ok(member) => (state, Some(Box::new(member))),
+        Err(error) => (State::Failed(error.to_string().into()), None),
     }
 }
 
@@ -105,7 +154,7 @@ impl Shared {
         self.keeper.note_written(bytes);
     }
 
-    pub fn flush_later(&self, replica: &Arc<Solo>, after_ms: u64) {
+    pub fn flush_later(&self, replica: &Arc<Replica>, after_ms: u64) {
         self.keeper.flush_later(replica, after_ms);
     }
 }
@@ -118,7 +167,7 @@ pub struct Storage {
     pub(super) boot_epoch: i32,
     /// One checkpoint at a time.
     pub(super) checkpointing: Mutex<()>,
-    properties: MetaProperties,
+    properties: ArcSwap<MetaProperties>,
     thread: Mutex<Option<JoinHandle<()>>>,
     _lock: DiskLock,
 }
@@ -137,7 +186,7 @@ pub(super) struct Replicas {
 pub(super) struct Entry {
     pub key: ReplicaKey,
     pub dir: String,
-    pub solo: Arc<Solo>,
+    pub replica: Arc<Replica>,
     /// What the last checkpoint said; it stands for a replica whose log cannot be captured.
     pub last: Captured,
 }
@@ -165,7 +214,7 @@ impl Storage {
             std::io::ErrorKind::WouldBlock => StorageError::InUse { path: dir.clone() },
             _ => StorageError::Io { path: dir.clone(), cause },
         })?;
-        let properties = MetaProperties::load_or_create(&disk, dir, config.node_id, random)?;
+        let properties = MetaProperties::load_or_create(&disk, dir, (config.node_id, config.lone), random)?;
         // before anything is written, or a failure could come before the watch
         let file_system = disk.file_system(dir).ok();
         let recovered = recovery::recover(&disk, dir, config.journal, random)?;
@@ -182,15 +231,20 @@ impl Storage {
             Replicas { by_id: BTreeMap::new(), next_id: recovered.next_replica_id, unsynced_names: true };
         for (id, found) in recovered.replicas {
             let durability = if found.last.unjournaled { Durability::WriteCaching } else { Durability::Journaled };
-            let solo = Solo::new(id, recovered.boot_epoch, shared.clone(), found.state, durability);
-            replicas.by_id.insert(id, Entry { key: found.key, dir: found.dir, solo, last: found.last });
+            let held = held(found.state, found.last.member.as_ref());
+            let replica = Replica::new(id, recovered.boot_epoch, shared.clone(), held, durability);
+            if let Some(epoch) = found.last.member.as_ref().map(RecoveredMember::epoch) {
+                // also where its log cannot be read
+                replica.set_role(Role::Follower { leader: None, epoch });
+            }
+            replicas.by_id.insert(id, Entry { key: found.key, dir: found.dir, replica, last: found.last });
         }
         let storage = Arc::new(Self {
             shared,
             replicas: Mutex::new(replicas),
             boot_epoch: recovered.boot_epoch,
             checkpointing: Mutex::new(()),
-            properties,
+            properties: ArcSwap::from_pointee(properties),
             thread: Mutex::new(None),
             _lock: lock,
         });
@@ -207,8 +261,26 @@ impl Storage {
     }
 
     /// Whose directory it is.
-    pub fn properties(&self) -> &MetaProperties {
-        &self.properties
+    pub fn properties(&self) -> Arc<MetaProperties> {
+        self.properties.load_full()
+    }
+
+    /// Writes down which cluster the directory belongs to from now on. Durable when it returns.
+    ///
+    /// # Errors
+    /// The disk's: nothing changed.
+    pub fn join_cluster(
+        &self,
+        cluster_id: &str,
+        quorum: &[(i32, String)],
+        incarnation: u32,
+    ) -> Result<(), StorageError> {
+        let mut properties = MetaProperties::clone(&self.properties());
+        (properties.cluster_id, properties.quorum) = (cluster_id.to_owned(), quorum.to_vec());
+        properties.incarnation = incarnation;
+        properties.write(&self.shared.disk, &self.shared.dir)?;
+        self.properties.store(Arc::new(properties));
+        Ok(())
     }
 
     /// The directory.
@@ -237,15 +309,26 @@ impl Storage {
     }
 
     /// Every replica that was recovered or made and is not in memory only.
-    pub fn replicas(&self) -> Vec<(ReplicaKey, Arc<Solo>)> {
-        self.list().by_id.values().map(|entry| (entry.key, entry.solo.clone())).collect()
+    pub fn replicas(&self) -> Vec<(ReplicaKey, Arc<Replica>)> {
+        self.list().by_id.values().map(|entry| (entry.key, entry.replica.clone())).collect()
+    }
+
+    /// Whether a replica has the directory `name`.
+    pub fn has_replica_in(&self, name: &str) -> bool {
+        self.list().by_id.values().any(|entry| entry.dir == name)
     }
 
     /// A new, empty replica in the directory `name`. A directory of that name that no replica owns is set aside first.
     ///
     /// # Errors
     /// The disk's, or the journal's: there is nothing of it, and it can be tried again where only room or descriptors lacked.
-    pub fn create_replica(&self, key: ReplicaKey, name: &str, config: LogConfig) -> Result<Arc<Solo>, StorageError> {
+    pub fn create_replica(
+        &self,
+        key: ReplicaKey,
+        name: &str,
+        config: LogConfig,
+        kind: ReplicaKind<'_>,
+    ) -> Result<Arc<Replica>, StorageError> {
         // held to the end: a checkpoint must see the replica, or its record behind the place where replay will start
         let mut list = self.list();
         let id = list.take_id();
@@ -255,12 +338,22 @@ impl Storage {
             self.set_aside(name, id)?;
         }
         let (topic_id, partition) = key;
-        let identity = LogIdentity { topic_id, partition };
-        let record = Record::CreateReplica { replica: id, topic_id: *topic_id.as_bytes(), partition, dir: name };
+        let (identity, bytes, words) = (LogIdentity { topic_id, partition }, *topic_id.as_bytes(), kind.membership());
+        let (record, member) = match kind {
+            ReplicaKind::Solo => (Record::CreateReplica { replica: id, topic_id: bytes, partition, dir: name }, None),
+            ReplicaKind::Voter { node, .. } | ReplicaKind::Learner { node } => {
+                let membership = words.as_deref().unwrap_or_default();
+                let (replica, topic_id, named) = (id, bytes, node.as_u64());
+                let record = Record::CreateMember { replica, topic_id, partition, node: named, dir: name, membership };
+                (record, Some(RecoveredMember::new(node, words.clone())))
+            }
+        };
+        let made = match kind {
+            ReplicaKind::Solo => Log::create(shared.disk.clone(), &path, identity, config),
+            _ => Log::create_with(shared.disk.clone(), &path, identity, config, words.as_deref()),
+        };
         // the record comes last: a start makes what it names, and would find two of one that was tried twice
-        let made = Log::create(shared.disk.clone(), &path, identity, config)
-            .map_err(StorageError::from)
-            .and_then(|log| Ok((log, shared.journal.append(&record, None)?)));
+        let made = made.map_err(StorageError::from).and_then(|log| Ok((log, shared.journal.append(&record, None)?)));
         let (log, lsn) = made.inspect_err(|error| {
             if error.lacks_descriptors() {
                 // it closes files that wait to be synced
@@ -270,27 +363,29 @@ impl Storage {
             let _ = shared.disk.remove_dir_all(&path);
         })?;
         list.unsynced_names = true;
-        let last = Captured::of(&log, lsn);
-        let solo = Solo::new(id, self.boot_epoch, shared.clone(), State::Open(log), Durability::Journaled);
-        list.by_id.insert(id, Entry { key, dir: name.to_owned(), solo: solo.clone(), last });
-        Ok(solo)
+        let last = Captured { member, ..Captured::of(&log, lsn) };
+        let held = held(State::Open(log), last.member.as_ref());
+        let replica = Replica::new(id, self.boot_epoch, shared.clone(), held, Durability::Journaled);
+        list.by_id.insert(id, Entry { key, dir: name.to_owned(), replica: replica.clone(), last });
+        Ok(replica)
     }
 
     /// A new replica in memory only.
     ///
     /// # Errors
     /// None that a disk in memory can have; the type is the log's.
-    pub fn create_volatile_replica(&self, key: ReplicaKey, config: LogConfig) -> Result<Arc<Solo>, StorageError> {
+    pub fn create_volatile_replica(&self, key: ReplicaKey, config: LogConfig) -> Result<Arc<Replica>, StorageError> {
         let identity = LogIdentity { topic_id: key.0, partition: key.1 };
         let log = Log::create(Arc::new(MemoryDisk::new()), Path::new("/volatile"), identity, config)?;
-        Ok(Solo::new(ReplicaId(u64::MAX), self.boot_epoch, self.shared.clone(), State::Open(log), Durability::Volatile))
+        let held = (State::Open(log), None);
+        Ok(Replica::new(ReplicaId(u64::MAX), self.boot_epoch, self.shared.clone(), held, Durability::Volatile))
     }
 
     /// Lets replicas ack from the page cache, or through the journal again. Blocks on the disk.
     ///
     /// # Errors
     /// The disk's: nothing may be retried.
-    pub fn set_write_caching(&self, replicas: &[Arc<Solo>], on: bool) -> Result<(), ReplicaError> {
+    pub fn set_write_caching(&self, replicas: &[Arc<Replica>], on: bool) -> Result<(), ReplicaError> {
         if on {
             replicas.iter().for_each(|replica| replica.announce_write_caching(true));
             self.checkpoint().map_err(|error| ReplicaError::Storage(error.to_string()))?;
@@ -308,7 +403,7 @@ impl Storage {
     ///
     /// # Errors
     /// The journal's, or the disk's.
-    pub fn delete_replica(&self, replica: &Solo) -> Result<(), StorageError> {
+    pub fn delete_replica(&self, replica: &Replica) -> Result<(), StorageError> {
         let Some(entry) = self.forget(replica.id())? else {
             drop(replica.take());
             return Ok(());
@@ -323,7 +418,7 @@ impl Storage {
     ///
     /// # Errors
     /// The journal's, or the disk's.
-    pub fn abandon_replica(&self, replica: &Solo) -> Result<(), StorageError> {
+    pub fn abandon_replica(&self, replica: &Replica) -> Result<(), StorageError> {
         drop(replica.take());
         match self.forget(replica.id())? {
             Some(entry) => self.set_aside(&entry.dir, replica.id()),

@@ -63,7 +63,7 @@ fn open(disk: &SimDisk) -> Result<Arc<Storage>, StorageError> {
     Storage::open(Arc::new(disk.clone()), &config(), &Random::seeded(STARTS.fetch_add(1, Ordering::Relaxed)))
 }
 
-fn only_replica(storage: &Storage) -> Arc<Solo> {
+fn only_replica(storage: &Storage) -> Arc<Replica> {
     let replicas = storage.replicas();
     assert_eq!(replicas.len(), 1);
     replicas[0].1.clone()
@@ -75,13 +75,13 @@ fn bytes_of(round: i64) -> Vec<u8> {
     builder.build().unwrap().to_vec()
 }
 
-fn append(replica: &Arc<Solo>, round: i64) -> Result<Appending, ReplicaError> {
+fn append(replica: &Arc<Replica>, round: i64) -> Result<Appending, ReplicaError> {
     let bytes = bytes_of(round);
     replica.append(&bytes, &batch::verify(&bytes).unwrap(), 0)
 }
 
 /// Rounds whose batches the log has, each checked to be whole and as it was sent.
-fn rounds(replica: &Solo) -> Vec<i64> {
+fn rounds(replica: &Replica) -> Vec<i64> {
     let end = replica.look(|log| log.log_end_offset()).unwrap();
     let mut offset = replica.look(|log| log.log_start_offset()).unwrap();
     let mut rounds = Vec::new();
@@ -110,13 +110,14 @@ impl CommitListener for Heard {
         self.0.fetch_max(high_watermark, Ordering::SeqCst);
     }
     fn on_failure(&self) {}
+    fn on_role_change(&self, _: Role) {}
 }
 
 /// Appends with checkpoints between, until the disk refuses. What was committed, and what was written.
 fn run(disk: &SimDisk) -> (i64, i64) {
     let heard = Arc::new(Heard::default());
     let Ok(storage) = open(disk) else { return (0, 0) };
-    let Ok(replica) = storage.create_replica(KEY, "t-0", log_config()) else { return (0, 0) };
+    let Ok(replica) = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo) else { return (0, 0) };
     replica.listen(heard.clone());
     let mut written = 0;
     for round in 0..30 {
@@ -170,7 +171,7 @@ fn the_epoch_rises_at_every_start_and_offsets_go_on() {
     for start in 0..4 {
         let storage = open(&disk).unwrap();
         let replica = match start {
-            0 => storage.create_replica(KEY, "t-0", log_config()).unwrap(),
+            0 => storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap(),
             _ => only_replica(&storage),
         };
         epochs.push(replica.leader_epoch());
@@ -192,8 +193,8 @@ fn the_epoch_rises_at_every_start_and_offsets_go_on() {
 fn a_moved_log_start_and_deleted_replicas_stay_so() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
-    let doomed = storage.create_replica((KEY.0, 1), "t-1", log_config()).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
+    let doomed = storage.create_replica((KEY.0, 1), "t-1", log_config(), ReplicaKind::Solo).unwrap();
     (0..20).for_each(|round| assert!(append(&replica, round).is_ok()));
     append(&doomed, 0).unwrap();
     let (start, _) = replica.move_log_start(30).unwrap();
@@ -217,7 +218,7 @@ fn a_moved_log_start_and_deleted_replicas_stay_so() {
 fn write_caching_survives_kill_and_keeps_what_was_flushed() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
     (0..4).for_each(|round| assert!(append(&replica, round).is_ok()));
     storage.set_write_caching(std::slice::from_ref(&replica), true).unwrap();
     let syncs = storage.journal_syncs();
@@ -241,7 +242,7 @@ fn write_caching_survives_kill_and_keeps_what_was_flushed() {
 fn a_rotten_checkpoint_cuts_no_log_that_bypassed_the_journal() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
     (0..4).for_each(|round| assert!(append(&replica, round).is_ok()));
     storage.checkpoint().unwrap();
     storage.set_write_caching(std::slice::from_ref(&replica), true).unwrap();
@@ -260,7 +261,7 @@ fn a_rotten_checkpoint_cuts_no_log_that_bypassed_the_journal() {
 fn a_log_that_cannot_be_read_now_refuses_the_start_and_keeps_its_records() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
     append(&replica, 0).unwrap();
     storage.checkpoint().unwrap();
     append(&replica, 1).unwrap();
@@ -287,7 +288,7 @@ fn a_volatile_replica_is_bounded_and_leaves_nothing() {
 fn a_failed_sync_ends_the_broker_and_nothing_is_acknowledged() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
     let heard = Arc::new(Heard::default());
     replica.listen(heard.clone());
     append(&replica, 0).unwrap();
@@ -305,7 +306,7 @@ fn a_failed_sync_ends_the_broker_and_nothing_is_acknowledged() {
 fn a_full_disk_refuses_and_takes_again_without_a_restart() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
     let mut refused = 0;
     for round in 0..200 {
         if round % 5 == 4 {
@@ -325,7 +326,7 @@ fn a_full_disk_refuses_and_takes_again_without_a_restart() {
 fn a_log_start_that_the_full_journal_does_not_take_does_not_move() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
     (0..60).for_each(|round| assert!(append(&replica, round).is_ok()));
     disk.limit_free_space(Some(0));
     let refused =
@@ -340,8 +341,8 @@ fn a_log_start_that_the_full_journal_does_not_take_does_not_move() {
 fn a_damaged_log_is_refused_alone_and_a_damaged_journal_is_mended_from_segments() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
-    let other = storage.create_replica((KEY.0, 1), "t-1", log_config()).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
+    let other = storage.create_replica((KEY.0, 1), "t-1", log_config(), ReplicaKind::Solo).unwrap();
     (0..12).for_each(|round| assert!(append(&replica, round).is_ok() && append(&other, round).is_ok()));
     storage.close().unwrap();
     let broken = disk.process_killed();
@@ -364,7 +365,7 @@ fn a_damaged_log_is_refused_alone_and_a_damaged_journal_is_mended_from_segments(
 fn rot_in_the_journal_is_mended_from_the_segments() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
     for round in 0..12 {
         append(&replica, round).unwrap();
         storage.sync().unwrap();
@@ -389,7 +390,7 @@ fn rot_in_the_journal_is_mended_from_the_segments() {
 fn directories_of_nobody_are_set_aside_and_never_deleted() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let stray = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    let stray = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
     append(&stray, 0).unwrap();
     storage.abandon_replica(&stray).unwrap();
     disk.create_dir_all(&Path::new(DIR).join("u-3")).unwrap();
@@ -433,7 +434,9 @@ fn the_directory_is_ours_alone_and_of_our_node() {
 fn damage_inside_a_log_is_refused_where_it_is() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", LogConfig { segment_bytes: 1 << 20, ..log_config() }).unwrap();
+    let replica = storage
+        .create_replica(KEY, "t-0", LogConfig { segment_bytes: 1 << 20, ..log_config() }, ReplicaKind::Solo)
+        .unwrap();
     (0..12).for_each(|round| assert!(append(&replica, round).is_ok()));
     storage.close().unwrap();
     let path = Path::new(DIR).join("t-0/00000000000000000000.log");
@@ -458,7 +461,8 @@ fn a_replica_deleted_under_a_checkpoint_harms_nobody() {
         scope.spawn(|| {
             for round in 0..100 {
                 let key = (Uuid::from_u128(round as u128 + 1), 0);
-                let replica = storage.create_replica(key, &format!("t{round}-0"), log_config()).unwrap();
+                let replica =
+                    storage.create_replica(key, &format!("t{round}-0"), log_config(), ReplicaKind::Solo).unwrap();
                 assert!(append(&replica, round).is_ok());
                 storage.delete_replica(&replica).unwrap();
             }
@@ -475,7 +479,11 @@ fn many_logs_are_synced_with_their_file_system_and_a_failure_there_is_one() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
     let replicas: Vec<_> = (0..20)
-        .map(|partition| storage.create_replica((KEY.0, partition), &format!("t-{partition}"), log_config()).unwrap())
+        .map(|partition| {
+            storage
+                .create_replica((KEY.0, partition), &format!("t-{partition}"), log_config(), ReplicaKind::Solo)
+                .unwrap()
+        })
         .collect();
     assert!(replicas.iter().all(|replica| append(replica, 0).is_ok()));
     storage.sync().unwrap();

@@ -12,7 +12,7 @@ fn still_runs(storage: &Storage) {
 fn a_segment_that_cannot_be_opened_refuses_one_request() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
     (0..40).for_each(|round| assert!(append(&replica, round).is_ok()));
     // an idle log keeps no file open
     (0..2).for_each(|_| storage.checkpoint().unwrap());
@@ -38,7 +38,9 @@ fn a_segment_that_cannot_be_opened_refuses_one_request() {
 fn a_roll_without_descriptors_is_refused_until_there_are_some() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", LogConfig { segment_bytes: 700, ..log_config() }).unwrap();
+    let replica = storage
+        .create_replica(KEY, "t-0", LogConfig { segment_bytes: 700, ..log_config() }, ReplicaKind::Solo)
+        .unwrap();
     let mut taken = Vec::new();
     for round in 0..120 {
         let end = [".index", ".snapshot", ".log", "new"][round as usize / 3 % 4];
@@ -71,7 +73,7 @@ fn a_checkpoint_without_descriptors_takes_nothing_for_synced() {
     for end in ["t-0", "broker", "checkpoint.tmp", "journal"] {
         let disk = fresh();
         let storage = open(&disk).unwrap();
-        let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+        let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
         // few enough to be synced one by one
         (0..9).for_each(|round| assert!(append(&replica, round).is_ok()));
         disk.fail(Fault::Open(end, EMFILE));
@@ -94,7 +96,7 @@ fn a_checkpoint_without_descriptors_takes_nothing_for_synced() {
 fn a_flush_without_descriptors_is_refused_and_takes_nothing_for_synced() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
     storage.set_write_caching(std::slice::from_ref(&replica), true).unwrap();
     (0..9).for_each(|round| assert!(append(&replica, round).is_ok()));
     disk.fail(Fault::Open("t-0", EMFILE));

@@ -53,7 +53,7 @@ struct Known {
     cached: bool,
     /// A power cut took batches below a durable log start, which only the page cache had, and their producers with them.
     emptied: bool,
-    replica: Option<Arc<Solo>>,
+    replica: Option<Arc<Replica>>,
 }
 
 impl Known {
@@ -142,7 +142,9 @@ impl Story {
         let known = self.known.entry(key).or_default();
         known.name.clone_from(&name);
         known.made.tried = true;
-        let made = storage.create_replica((Uuid::from_u128(key), 0), &name, log_config()).map_err(|_| Crashed)?;
+        let made = storage
+            .create_replica((Uuid::from_u128(key), 0), &name, log_config(), ReplicaKind::Solo)
+            .map_err(|_| Crashed)?;
         known.made.written = true;
         known.replica = Some(made);
         Ok(())
@@ -215,7 +217,7 @@ impl Story {
             let storage = open(disk).unwrap_or_else(|error| panic!("seed {}: {error}", self.seed));
             // what recovery leaves must not look like rot
             scrub::scrub(&storage);
-            let found: BTreeMap<u128, Arc<Solo>> =
+            let found: BTreeMap<u128, Arc<Replica>> =
                 storage.replicas().into_iter().map(|(key, replica)| (key.0.as_u128(), replica)).collect();
             for (key, known) in &mut self.known {
                 let reached = |reach: Reach<bool>| if killed { reach.written } else { reach.synced };

@@ -21,7 +21,7 @@ fn segments(disk: &SimDisk) -> Vec<(String, Vec<u8>)> {
 fn a_topic_with_small_segments_has_the_same_ones_after_a_crash() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
     for round in 0..100 {
         append(&replica, round).unwrap();
         match round {
@@ -57,7 +57,7 @@ fn a_topic_with_small_segments_has_the_same_ones_after_a_crash() {
 fn bytes_that_the_power_brought_back_behind_a_sealed_segment_are_cut_off() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
     (0..30).for_each(|round| assert!(append(&replica, round).is_ok()));
     storage.close().unwrap();
     let before = segments(&disk);

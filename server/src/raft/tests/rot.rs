@@ -64,7 +64,7 @@ impl Story {
         let number = self.known.len();
         let key = (Uuid::from_u128(number as u128 + 1), 0);
         self.wrote();
-        storage.create_replica(key, &format!("t{number}-0"), log_config()).unwrap();
+        storage.create_replica(key, &format!("t{number}-0"), log_config(), ReplicaKind::Solo).unwrap();
         self.known.push((key, Known::default()));
     }
 
@@ -109,7 +109,7 @@ impl Story {
     }
 }
 
-fn replica_of(storage: &Storage, key: ReplicaKey) -> Option<Arc<Solo>> {
+fn replica_of(storage: &Storage, key: ReplicaKey) -> Option<Arc<Replica>> {
     storage.replicas().into_iter().find(|(found, _)| *found == key).map(|(_, replica)| replica)
 }
 

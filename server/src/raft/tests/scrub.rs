@@ -15,12 +15,12 @@ pub(super) fn scrub(storage: &Storage) {
     }
 }
 
-fn quarantined(replica: &Solo) -> Vec<(i64, i64)> {
+fn quarantined(replica: &Replica) -> Vec<(i64, i64)> {
     replica.look(|log| log.quarantined().to_vec()).unwrap()
 }
 
 /// Offsets at which a read begins with the batch that was sent there; the others are refused.
-pub(super) fn served(replica: &Solo, max_bytes: usize, end: i64) -> Vec<i64> {
+pub(super) fn served(replica: &Replica, max_bytes: usize, end: i64) -> Vec<i64> {
     let read_at = |log: &Log, offset: i64| {
         let read = match log.read(offset, max_bytes, true, i64::MAX) {
             Ok(read) => read,
@@ -56,7 +56,7 @@ fn any_rotten_byte_of_a_sealed_segment_is_found_and_served_around() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
     let config = LogConfig { index_interval_bytes: 600, ..log_config() };
-    let replica = storage.create_replica(KEY, "t-0", config).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", config, ReplicaKind::Solo).unwrap();
     (0..40).for_each(|round| assert!(append(&replica, round).is_ok()));
     storage.checkpoint().unwrap();
     scrub(&storage);
@@ -92,7 +92,7 @@ fn any_rotten_byte_of_a_sealed_segment_is_found_and_served_around() {
 fn a_segment_that_changed_under_the_scrub_is_not_taken_for_rot() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", log_config()).unwrap();
+    let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
     (0..40).for_each(|round| assert!(append(&replica, round).is_ok()));
     let (base, _) = replica.look(|log| log.sealed_segments().nth(1)).unwrap().unwrap();
     let path = Path::new(DIR).join(format!("t-0/{base:020}.log"));
@@ -111,7 +111,9 @@ fn a_segment_that_changed_under_the_scrub_is_not_taken_for_rot() {
 fn rot_outside_a_batch_checksum_is_met_by_whoever_reads_there() {
     let disk = fresh();
     let storage = open(&disk).unwrap();
-    let replica = storage.create_replica(KEY, "t-0", LogConfig { index_interval_bytes: 600, ..log_config() }).unwrap();
+    let replica = storage
+        .create_replica(KEY, "t-0", LogConfig { index_interval_bytes: 600, ..log_config() }, ReplicaKind::Solo)
+        .unwrap();
     (0..21).for_each(|round| assert!(append(&replica, round).is_ok()));
     assert_eq!(replica.look(|log| log.segment_count()).unwrap(), 3);
     let whole = (0..63).collect::<Vec<_>>();

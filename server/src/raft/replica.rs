@@ -1,25 +1,35 @@
-//! A replica that is alone: what it appends is committed once it is synced here. Appends, reads, moves of the log start.
+//! A replica: one log of this broker. Alone, what it appends is committed once it is synced here. Appends, reads, moves of the
+//! log start.
 //!
 //! ```text
 //! log start ≤ committed ≤ log end         committed = log end at once, where entries bypass the journal
 //! ```
-//! Not here: which batches are good, who waits, files.
+//! Not here: which batches are good, who waits, files; what a member of a group does instead (`group`).
 
 use std::{
     io::IoSlice,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
     },
 };
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tidemark_record::{BatchHeader, batch::PATCHED_LEN};
 use tokio::sync::oneshot;
 
-use super::{commit::CommitListener, error::ReplicaError, storage::Shared};
+use super::{
+    captured::Capturing,
+    commit::CommitListener,
+    error::ReplicaError,
+    group::{Group, Member},
+    node_id::NodeId,
+    role::Role,
+    storage::Shared,
+};
 use crate::{
-    journal::{JournalError, JournalFailed, Lsn, Record, ReplicaId},
-    log::{AppendError, Appended, BadStretch, Capture, Log, LogConfig, LogEnd, LogError, SequenceCheck},
+    journal::{JournalError, JournalFailed, Record, ReplicaId},
+    log::{AppendError, Appended, BadStretch, Log, LogConfig, LogError, SequenceCheck},
     os::disk::is_lack,
 };
 
@@ -49,15 +59,17 @@ pub struct Appending {
 }
 
 /// One replica. Shared by its partition, the checkpoint thread and the journal's completions.
-pub struct Solo {
-    id: ReplicaId,
-    leader_epoch: i32,
-    shared: Arc<Shared>,
-    state: RwLock<State>,
+pub struct Replica {
+    pub(super) id: ReplicaId,
+    pub(super) shared: Arc<Shared>,
+    held: RwLock<Held>,
+    role: ArcSwap<Role>,
+    /// The running group; none for a replica that is alone, or whose group was not started.
+    pub(super) group: ArcSwapOption<Group>,
     durability: AtomicU8,
     announced: AtomicBool,
     /// Below it nothing is truncated any more.
-    committed: AtomicI64,
+    pub(super) committed: AtomicI64,
     listener: OnceLock<Arc<dyn CommitListener>>,
     /// Held from a capture to the end of its sync: what one has taken to sync, another must not take for synced.
     syncing: Mutex<()>,
@@ -65,6 +77,13 @@ pub struct Solo {
     flush_ms: AtomicI64,
     /// Records that no sync covers yet, under `write.caching`.
     unflushed: AtomicI64,
+}
+
+/// What the replica's lock guards.
+pub(super) struct Held {
+    pub state: State,
+    /// Of a member of a group.
+    pub member: Option<Box<Member>>,
 }
 
 /// The log, or why there is none.
@@ -76,14 +95,14 @@ pub(super) enum State {
     Deleted,
 }
 
-impl std::fmt::Debug for Solo {
+impl std::fmt::Debug for Replica {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Solo").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Replica").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
 impl State {
-    fn log(&self) -> Result<&Log, ReplicaError> {
+    pub(super) fn log(&self) -> Result<&Log, ReplicaError> {
         match self {
             Self::Open(log) => Ok(log),
             Self::Failed(reason) => Err(ReplicaError::Storage(reason.to_string())),
@@ -91,7 +110,7 @@ impl State {
         }
     }
 
-    fn log_mut(&mut self) -> Result<&mut Log, ReplicaError> {
+    pub(super) fn log_mut(&mut self) -> Result<&mut Log, ReplicaError> {
         match self {
             Self::Open(log) => Ok(log),
             Self::Failed(reason) => Err(ReplicaError::Storage(reason.to_string())),
@@ -100,27 +119,33 @@ impl State {
     }
 }
 
-impl Solo {
-    /// Over a log that was opened or made; its frames are committed.
+impl Replica {
+    /// Over a log that was opened or made. Alone, its frames are committed; those of a `member` as far as it says.
     pub(super) fn new(
         id: ReplicaId,
         boot_epoch: i32,
         shared: Arc<Shared>,
-        mut state: State,
+        (mut state, member): (State, Option<Box<Member>>),
         durability: Durability,
     ) -> Arc<Self> {
-        let (mut leader_epoch, mut committed) = (boot_epoch, 0);
+        let (mut role, mut committed) = (Role::Solo { epoch: boot_epoch }, 0);
         if let State::Open(log) = &mut state {
-            leader_epoch = boot_epoch.max(log.last_leader_epoch().saturating_add(i32::from(log.next_index() > 1)));
-            log.begin_epoch(leader_epoch);
             committed = log.log_end_offset();
+            match &member {
+                Some(member) => committed = member.high_watermark(),
+                None => role = Role::Solo { epoch: begin_solo_epoch(log, boot_epoch) },
+            }
             log.settle(committed);
+        }
+        if let Some(member) = &member {
+            role = Role::Follower { leader: None, epoch: member.epoch() };
         }
         Arc::new(Self {
             id,
-            leader_epoch,
             shared,
-            state: RwLock::new(state),
+            held: RwLock::new(Held { state, member }),
+            role: ArcSwap::from_pointee(role),
+            group: ArcSwapOption::empty(),
             durability: AtomicU8::new(durability as u8),
             announced: AtomicBool::new(false),
             committed: AtomicI64::new(committed),
@@ -137,9 +162,51 @@ impl Solo {
         self.id
     }
 
-    /// The epoch of what it appends.
+    /// What it is in its partition. Without a lock.
+    pub fn role(&self) -> Role {
+        **self.role.load()
+    }
+
+    /// Its leader epoch.
     pub fn leader_epoch(&self) -> i32 {
-        self.leader_epoch
+        self.role().epoch()
+    }
+
+    /// What it is called in its group; none for one that is alone, or whose log cannot be read.
+    pub fn node(&self) -> Option<NodeId> {
+        self.read().member.as_ref().map(|member| member.node)
+    }
+
+    /// Whether its group runs.
+    pub fn has_group(&self) -> bool {
+        self.group.load().is_some()
+    }
+
+    /// Whether its log cannot be used: it is damaged, or its disk failed.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.read().state, State::Failed(_))
+    }
+
+    /// Becomes something else, and says so.
+    pub(super) fn set_role(&self, role: Role) {
+        if self.role() != role {
+            self.role.store(Arc::new(role));
+            if let Some(listener) = self.listener.get() {
+                listener.on_role_change(role);
+            }
+        }
+    }
+
+    /// Who leads, as an error for those who took this replica for the leader.
+    pub(super) fn not_leader(&self) -> ReplicaError {
+        let role = self.role();
+        let leader = if let Role::Follower { leader, .. } = role { leader } else { None };
+        ReplicaError::NotLeader { leader, epoch: role.epoch() }
+    }
+
+    /// Offset behind the last committed record.
+    pub fn high_watermark(&self) -> i64 {
+        self.committed.load(Ordering::Acquire)
     }
 
     /// Tells who is called back. Once, before the first append.
@@ -160,7 +227,7 @@ impl Solo {
     pub fn configure(&self, config: LogConfig, flush_messages: i64, flush_ms: i64) {
         self.flush_messages.store(flush_messages, Ordering::Relaxed);
         self.flush_ms.store(flush_ms, Ordering::Relaxed);
-        if let State::Open(log) = &mut *self.write() {
+        if let State::Open(log) = &mut self.write().state {
             log.set_config(config);
         }
     }
@@ -182,35 +249,35 @@ impl Solo {
     /// # Errors
     /// There is no log any more.
     pub fn look<T>(&self, look: impl FnOnce(&Log) -> T) -> Result<T, ReplicaError> {
-        self.read().log().map(look)
+        self.read().state.log().map(look)
     }
 
-    /// Appends a whole, verified batch at the log's end, or says where it already is. It is in the page cache when this
-    /// returns; the [`CommitListener`] hears when it is committed.
+    /// Of a replica that is alone: appends a whole, verified batch at the log's end, or says where it already is. It is in the
+    /// page cache when this returns; the [`CommitListener`] hears when it is committed.
     ///
     /// # Errors
-    /// A producer's gap, or the disk's: nothing was written.
+    /// A producer's gap, a replica that is in a group, or the disk's: nothing was written.
     pub fn append(
         self: &Arc<Self>,
         batch: &[u8],
         header: &BatchHeader,
         now_ms: i64,
     ) -> Result<Appending, ReplicaError> {
-        let mut state = self.write();
-        let log = state.log_mut()?;
+        let mut held = self.write_alone()?;
+        let log = held.state.log_mut()?;
         if let SequenceCheck::Duplicate { base_offset, last_offset, timestamp } = log.check_producer(header)? {
             let log_start_offset = log.log_start_offset();
             return Ok(Appending { base_offset, last_offset, log_start_offset, duplicate_of: Some(timestamp) });
         }
         let before = log.next_index();
-        let appended = log.append(batch, header, self.leader_epoch, now_ms);
-        self.finish(state, appended, before, batch, header)
+        let appended = log.append(batch, header, self.leader_epoch(), now_ms);
+        self.finish(held, appended, before, batch, header)
     }
 
     /// Compare-and-append: the batch keeps the offset it carries, if the log ends at `expected_end`.
     ///
     /// # Errors
-    /// Another end, or the disk's: nothing was written.
+    /// Another end, a replica that is in a group, or the disk's: nothing was written.
     pub fn append_at(
         self: &Arc<Self>,
         batch: &[u8],
@@ -218,23 +285,23 @@ impl Solo {
         expected_end: i64,
         now_ms: i64,
     ) -> Result<Appending, ReplicaError> {
-        let mut state = self.write();
-        let log = state.log_mut()?;
+        let mut held = self.write_alone()?;
+        let log = held.state.log_mut()?;
         let before = log.next_index();
-        let appended = log.append_at(batch, header, self.leader_epoch, expected_end, now_ms);
-        self.finish(state, appended, before, batch, header)
+        let appended = log.append_at(batch, header, self.leader_epoch(), expected_end, now_ms);
+        self.finish(held, appended, before, batch, header)
     }
 
     fn finish(
         self: &Arc<Self>,
-        mut state: RwLockWriteGuard<'_, State>,
+        mut held: RwLockWriteGuard<'_, Held>,
         appended: Result<Appended, AppendError>,
         index_before: u64,
         batch: &[u8],
         header: &BatchHeader,
     ) -> Result<Appending, ReplicaError> {
-        let appended = appended.map_err(|error| self.append_failed(&mut state, error))?;
-        let log = state.log_mut()?;
+        let appended = appended.map_err(|error| self.append_failed(&mut held.state, error))?;
+        let log = held.state.log_mut()?;
         log.settle(self.committed.load(Ordering::Acquire));
         let (end, bytes, records) = (log.log_end_offset(), batch.len(), i64::from(header.records_count));
         let done = Appending {
@@ -259,12 +326,12 @@ impl Solo {
                 let written =
                     self.shared.journal.append(&record, Some(Box::new(move |result| this.synced(result, end, bytes))));
                 if let Err(error) = written {
-                    return Err(self.journal_refused(&mut state, &error, index_before));
+                    return Err(self.journal_refused(&mut held.state, &error, index_before));
                 }
-                drop(state);
+                drop(held);
             }
             Durability::WriteCaching => {
-                drop(state);
+                drop(held);
                 self.count_unflushed(records)?;
                 self.commit(end, bytes);
             }
@@ -272,7 +339,7 @@ impl Solo {
                 if appended.opens_segment {
                     self.drop_expired(log);
                 }
-                drop(state);
+                drop(held);
                 self.commit(end, bytes);
             }
         }
@@ -289,7 +356,7 @@ impl Solo {
         }
     }
 
-    fn append_failed(&self, state: &mut State, error: AppendError) -> ReplicaError {
+    pub(super) fn append_failed(&self, state: &mut State, error: AppendError) -> ReplicaError {
         match error {
             AppendError::WrongEnd { end, expected } => ReplicaError::WrongEnd { end, expected },
             AppendError::Log(LogError::Io { path, cause }) if is_lack(&cause) => {
@@ -301,7 +368,7 @@ impl Solo {
 
     /// The journal had no room for another file, and nothing of the entry is in it: the log takes it back. Anything else
     /// ends the broker.
-    fn journal_refused(&self, state: &mut State, error: &JournalError, index_before: u64) -> ReplicaError {
+    pub(super) fn journal_refused(&self, state: &mut State, error: &JournalError, index_before: u64) -> ReplicaError {
         if let (JournalError::Full { .. }, State::Open(log)) = (error, &mut *state) {
             match log.truncate(index_before) {
                 Ok(()) => return ReplicaError::Storage(error.to_string()),
@@ -312,7 +379,7 @@ impl Solo {
     }
 
     /// Nothing is retried after a failed write or sync: the replica is finished, and the broker ends.
-    fn fail(&self, state: &mut State, reason: &str) -> ReplicaError {
+    pub(super) fn fail(&self, state: &mut State, reason: &str) -> ReplicaError {
         if matches!(state, State::Open(_)) {
             *state = State::Failed(reason.into());
         }
@@ -327,16 +394,19 @@ impl Solo {
     fn synced(&self, result: Result<(), JournalFailed>, end: i64, bytes: usize) {
         match result {
             Ok(()) => self.commit(end, bytes),
-            Err(failed) => {
-                self.shared.fail(&failed.to_string());
-                if let Some(listener) = self.listener.get() {
-                    listener.on_failure();
-                }
-            }
+            Err(failed) => self.sync_failed(&failed),
         }
     }
 
-    fn commit(&self, end: i64, bytes: usize) {
+    /// Nothing that was not synced yet will be.
+    pub(super) fn sync_failed(&self, failed: &JournalFailed) {
+        self.shared.fail(&failed.to_string());
+        if let Some(listener) = self.listener.get() {
+            listener.on_failure();
+        }
+    }
+
+    pub(super) fn commit(&self, end: i64, bytes: usize) {
         self.committed.fetch_max(end, Ordering::AcqRel);
         if let Some(listener) = self.listener.get() {
             listener.on_commit(end, bytes);
@@ -344,7 +414,7 @@ impl Solo {
     }
 
     /// `flush.messages` and `flush.ms`: a sync now, or one in time.
-    fn count_unflushed(self: &Arc<Self>, records: i64) -> Result<(), ReplicaError> {
+    pub(super) fn count_unflushed(self: &Arc<Self>, records: i64) -> Result<(), ReplicaError> {
         let before = self.unflushed.fetch_add(records, Ordering::AcqRel);
         if before.saturating_add(records) >= self.flush_messages.load(Ordering::Relaxed) {
             return self.flush();
@@ -369,13 +439,13 @@ impl Solo {
         });
         synced.map_err(|error| match error.lacks_descriptors() {
             true => ReplicaError::Storage(format!("{error}; what was written is not flushed yet")),
-            false => self.fail(&mut self.write(), &error.to_string()),
+            false => self.fail(&mut self.write().state, &error.to_string()),
         })
     }
 
     /// Takes back what was captured and could not be synced, for want of descriptors alone.
     pub(super) fn take_back(&self, capturing: &Capturing<'_>) {
-        if let State::Open(log) = &mut *self.write() {
+        if let State::Open(log) = &mut self.write().state {
             log.take_back(&capturing.capture);
         }
     }
@@ -383,8 +453,9 @@ impl Solo {
     /// Takes what has to be synced of the log, and what a checkpoint may say once it is. `None` for a replica without a log.
     pub(super) fn capture(&self) -> Result<Option<Capturing<'_>>, LogError> {
         let syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self.write();
-        let State::Open(log) = &mut *state else { return Ok(None) };
+        let mut held = self.write();
+        let Held { state, member } = &mut *held;
+        let State::Open(log) = state else { return Ok(None) };
         let idle = !log.is_dirty();
         let capture = log.capture()?;
         if idle {
@@ -392,18 +463,24 @@ impl Solo {
         }
         // told under the same lock as the end: entries between a capture and a switch are in segments only
         let unjournaled = self.is_unjournaled();
-        Ok(Some(Capturing { capture, lsn: self.shared.journal.written(), unjournaled, _syncing: syncing }))
+        let member = member.as_deref().map(Member::captured);
+        let lsn = self.shared.journal.written();
+        Ok(Some(Capturing { capture, lsn, unjournaled, member, _syncing: syncing }))
     }
 
-    /// Moves the log start up to `offset`; it never goes back. The receiver hears when the move survives a crash; files of
-    /// records below may be deleted from then on ([`Self::delete_old_segments`]).
+    /// Moves the log start up to `offset`; it never goes back. In a group every member moves it, once that is committed. The
+    /// receiver hears when the move survives a crash here; files of records below may be deleted from then on
+    /// ([`Self::delete_old_segments`]).
     ///
     /// # Errors
-    /// There is no log, or the journal failed.
+    /// There is no log, another member leads, or the journal failed.
     pub fn move_log_start(&self, offset: i64) -> Result<(i64, oneshot::Receiver<()>), ReplicaError> {
+        if !matches!(self.role(), Role::Solo { .. }) {
+            return self.propose_log_start(offset);
+        }
         let (sender, receiver) = oneshot::channel();
-        let mut state = self.write();
-        let log = state.log_mut()?;
+        let mut held = self.write_alone()?;
+        let log = held.state.log_mut()?;
         let before = log.log_start_offset();
         let start = before.max(offset.min(log.log_end_offset()));
         if self.durability() == Durability::Volatile || start == before {
@@ -425,25 +502,29 @@ impl Solo {
             }
             // nothing was written, and nothing moved
             Err(error @ JournalError::Full { .. }) => Err(ReplicaError::Storage(error.to_string())),
-            Err(error) => Err(self.fail(&mut state, &error.to_string())),
+            Err(error) => Err(self.fail(&mut held.state, &error.to_string())),
         }
     }
 
-    /// Removes the files of segments below the log start, which is durable already.
+    /// Removes the files of segments below the log start, which is durable already. A group's are removed once no member
+    /// needs their frames.
     ///
     /// # Errors
     /// There is no log, or the disk failed.
     pub fn delete_old_segments(&self) -> Result<usize, ReplicaError> {
-        let mut state = self.write();
-        match state.log_mut()?.delete_old_segments() {
+        let mut held = self.write();
+        if held.member.is_some() {
+            return Ok(0);
+        }
+        match held.state.log_mut()?.delete_old_segments() {
             Ok(deleted) => Ok(deleted),
-            Err(error) => Err(self.fail(&mut state, &error.to_string())),
+            Err(error) => Err(self.fail(&mut held.state, &error.to_string())),
         }
     }
 
     /// Sets aside what a scrub has found to be bad. True if that is news.
     pub(super) fn set_aside(&self, bad: &BadStretch) -> bool {
-        match &mut *self.write() {
+        match &mut self.write().state {
             State::Open(log) => log.set_aside(bad),
             _ => false,
         }
@@ -451,7 +532,7 @@ impl Solo {
 
     /// Forgets producers that were silent too long.
     pub fn expire_producers(&self, now_ms: i64) {
-        if let State::Open(log) = &mut *self.write() {
+        if let State::Open(log) = &mut self.write().state {
             log.expire_producers(now_ms);
         }
     }
@@ -475,8 +556,8 @@ impl Solo {
     /// gap; nobody appends meanwhile.
     pub(super) fn enter_journal(&self) -> Result<(), ReplicaError> {
         let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self.write();
-        let synced = match &mut *state {
+        let mut held = self.write();
+        let synced = match &mut held.state {
             State::Open(log) => log.capture().and_then(|capture| {
                 capture.sync().inspect_err(|error| {
                     if error.lacks_descriptors() {
@@ -490,7 +571,7 @@ impl Solo {
             if error.lacks_descriptors() {
                 return Err(ReplicaError::Storage(error.to_string()));
             }
-            return Err(self.fail(&mut state, &error.to_string()));
+            return Err(self.fail(&mut held.state, &error.to_string()));
         }
         self.durability.store(Durability::Journaled as u8, Ordering::Release);
         Ok(())
@@ -505,60 +586,27 @@ impl Solo {
     pub(super) fn replace(&self, state: State) -> State {
         // a sync under way would miss its files
         let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *self.write(), state)
+        std::mem::replace(&mut self.write().state, state)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Held> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A log's files on their way to the disk. While it lives, nobody else takes some of them for synced.
-pub(super) struct Capturing<'a> {
-    capture: Capture,
-    lsn: Lsn,
-    unjournaled: bool,
-    _syncing: MutexGuard<'a, ()>,
-}
-
-impl Capturing<'_> {
-    /// How many syncs [`Self::sync`] makes.
-    pub fn sync_count(&self) -> usize {
-        self.capture.sync_count()
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Held> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes them survive a power cut.
-    pub fn sync(&self) -> Result<(), LogError> {
-        self.capture.sync()
-    }
-
-    /// What a checkpoint may say, once they do.
-    pub fn captured(&self) -> Captured {
-        let Capture { end, log_start_offset, quarantined, .. } = &self.capture;
-        let (end, log_start_offset, quarantined) = (*end, *log_start_offset, quarantined.clone());
-        Captured { end, log_start_offset, quarantined, lsn: self.lsn, unjournaled: self.unjournaled }
+    /// The lock of a replica that decides for itself what its log holds.
+    fn write_alone(&self) -> Result<RwLockWriteGuard<'_, Held>, ReplicaError> {
+        let held = self.write();
+        if held.member.is_some() { Err(self.not_leader()) } else { Ok(held) }
     }
 }
 
-/// What a checkpoint may say of a replica.
-#[derive(Debug, Clone)]
-pub(super) struct Captured {
-    pub end: LogEnd,
-    pub log_start_offset: i64,
-    pub quarantined: Vec<(i64, i64)>,
-    /// Its records below this are in the synced segments.
-    pub lsn: Lsn,
-    pub unjournaled: bool,
-}
-
-impl Captured {
-    /// Of a log that the journal tells from `lsn` on.
-    pub fn of(log: &Log, lsn: Lsn) -> Self {
-        let (end, log_start_offset, quarantined) = (log.end(), log.log_start_offset(), log.quarantined().to_vec());
-        Self { end, log_start_offset, quarantined, lsn, unjournaled: false }
-    }
+/// The epoch in which a replica that is alone goes on behind what its log has.
+fn begin_solo_epoch(log: &mut Log, boot_epoch: i32) -> i32 {
+    let epoch = boot_epoch.max(log.last_leader_epoch().saturating_add(i32::from(log.next_index() > 1)));
+    log.begin_epoch(epoch);
+    epoch
 }

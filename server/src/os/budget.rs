@@ -13,7 +13,7 @@ const PART_OF_ONE: u32 = 4;
 
 /// What is left of the budget; clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Budget {
+pub struct Budget {
     free: Arc<Semaphore>,
     units: u32,
     /// What this one is a part of.
@@ -22,16 +22,17 @@ pub(super) struct Budget {
 
 /// Memory taken; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Charge(#[allow(dead_code, reason = "held for its drop")] [Option<OwnedSemaphorePermit>; 2]);
+pub struct Charge(#[allow(dead_code, reason = "held for its drop")] [Option<OwnedSemaphorePermit>; 2]);
 
 impl Budget {
-    pub(super) fn new(bytes_max: usize) -> Self {
+    /// A budget of so many bytes, at least 1 KiB.
+    pub fn new(bytes_max: usize) -> Self {
         let units = u32::try_from(bytes_max / UNIT_BYTES).unwrap_or(u32::MAX).max(1);
         Self { free: Arc::new(Semaphore::new(units as usize)), units, whole: None }
     }
 
     /// What one address may take of this.
-    pub(super) fn part_of_one(&self) -> Self {
+    pub fn part_of_one(&self) -> Self {
         let units = (self.units / PART_OF_ONE).max(1);
         Self { free: Arc::new(Semaphore::new(units as usize)), units, whole: Some(Arc::new(self.clone())) }
     }
@@ -39,7 +40,7 @@ impl Budget {
     /// Takes memory for a frame, first come first served. A frame above the whole budget takes all of it.
     ///
     /// Waiting for the whole while holding of the part blocks nobody for ever: who has of the whole waits for nothing.
-    pub(super) async fn charge(&self, bytes: usize) -> Charge {
+    pub async fn charge(&self, bytes: usize) -> Charge {
         let own = self.acquire(bytes).await;
         let whole = match &self.whole {
             Some(whole) => whole.acquire(bytes).await,
@@ -55,13 +56,13 @@ impl Budget {
     }
 
     /// Whether memory may lie around to be used again.
-    pub(super) fn is_calm(&self) -> bool {
+    pub fn is_calm(&self) -> bool {
         let calm = |budget: &Self| budget.free.available_permits() > budget.units as usize / 2;
         calm(self) && self.whole.as_deref().is_none_or(calm)
     }
 
-    #[cfg(test)]
-    pub(super) fn free_bytes(&self) -> usize {
+    /// What nobody has taken.
+    pub fn free_bytes(&self) -> usize {
         self.free.available_permits() * UNIT_BYTES
     }
 }

@@ -1,0 +1,131 @@
+//! All groups of a broker: what they share, and starting, stopping and changing one. Not here: requests of other members
+//! (`serve`), proposals.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use openraft::Config;
+
+use super::{
+    super::{carrier::Carrier, node_id::NodeId, replica::Replica, role::Role, storage::ReplicaKey},
+    config::{self, GroupTiming, Raft},
+    machine::Machine,
+    peer::Network,
+    proposal::Pending,
+    store::LogStore,
+};
+
+/// Why a group could not be started or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum GroupError {
+    /// The replica is alone, or has no log.
+    #[error("the replica is in no group")]
+    NoMember,
+    /// The group was not started here.
+    #[error("the group does not run here")]
+    NotRunning,
+    /// Another member leads, or none.
+    #[error("another member leads the group, or none")]
+    NotLeader {
+        /// Who leads, if that is known.
+        leader: Option<NodeId>,
+    },
+    /// openraft refused.
+    #[error("{0}")]
+    Refused(String),
+    /// It did not happen in time; it may still happen.
+    #[error("not done in time: {0}")]
+    Timeout(&'static str),
+    /// The log or the journal failed.
+    #[error("storage: {0}")]
+    Storage(String),
+}
+
+/// The running group of one replica.
+pub struct Group {
+    pub(super) node: NodeId,
+    pub(super) raft: Raft,
+    pub(super) pending: Arc<Pending>,
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Group").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+/// The groups of a broker; clones share them.
+#[derive(Clone)]
+pub struct Groups(Arc<Shared>);
+
+struct Shared {
+    carrier: Arc<dyn Carrier>,
+    config: Arc<Config>,
+    running: RwLock<HashMap<ReplicaKey, Arc<Group>>>,
+}
+
+impl std::fmt::Debug for Groups {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Groups").finish_non_exhaustive()
+    }
+}
+
+impl Groups {
+    /// Groups whose members talk through `carrier`.
+    ///
+    /// # Errors
+    /// Times that do not go together.
+    pub fn new(carrier: Arc<dyn Carrier>, timing: GroupTiming) -> Result<Self, GroupError> {
+        let config = config::config(timing).map_err(|error| GroupError::Refused(error.to_string()))?;
+        Ok(Self(Arc::new(Shared { carrier, config, running: RwLock::default() })))
+    }
+
+    /// Runs the group of a replica that was recovered or made as a member. It follows until it is elected.
+    ///
+    /// # Errors
+    /// The replica is alone, or its log cannot be read.
+    pub async fn start(&self, replica: &Arc<Replica>) -> Result<(), GroupError> {
+        let node = replica.read().member.as_ref().map(|member| member.node).ok_or(GroupError::NoMember)?;
+        let key = replica_key(replica)?;
+        let network = Network { carrier: Arc::clone(&self.0.carrier), key, own: node };
+        let (store, machine) = (LogStore(Arc::clone(replica)), Machine(Arc::clone(replica)));
+        let raft = Raft::build(node, Arc::clone(&self.0.config), network, store, machine).await;
+        let raft = raft.map_err(|error| GroupError::Storage(error.to_string()))?;
+        let group = Arc::new(Group { node, raft, pending: Arc::default() });
+        replica.group.store(Some(Arc::clone(&group)));
+        self.running().insert(key, Arc::clone(&group));
+        group.raft.run();
+        Ok(())
+    }
+
+    /// Stops the group of a replica; its log stays as it is.
+    ///
+    /// # Errors
+    /// None today: a group that does not run is stopped already.
+    pub async fn stop(&self, replica: &Arc<Replica>) -> Result<(), GroupError> {
+        let Some(group) = replica.group.swap(None) else { return Ok(()) };
+        let key = replica_key(replica);
+        if let Ok(key) = key {
+            self.running().remove(&key);
+        }
+        // its core may have ended by itself
+        let _ = group.raft.shutdown().await;
+        replica.set_role(Role::Follower { leader: None, epoch: replica.role().epoch() });
+        Ok(())
+    }
+
+    pub(super) fn group(&self, key: &ReplicaKey) -> Option<Arc<Group>> {
+        self.0.running.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn running(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<ReplicaKey, Arc<Group>>> {
+        self.0.running.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn replica_key(replica: &Replica) -> Result<ReplicaKey, GroupError> {
+    let identity = replica.look(crate::log::Log::identity).map_err(|error| GroupError::Storage(error.to_string()))?;
+    Ok((identity.topic_id, identity.partition))
+}

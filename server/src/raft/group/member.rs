@@ -1,0 +1,215 @@
+//! What a replica knows as a member of its group, under its lock: vote, commit, members, what is not applied yet. Not here: what
+//! is written (`write`), openraft's traits.
+
+use std::collections::VecDeque;
+
+use openraft::impls::leader_id_std::LeaderId;
+use tokio::sync::oneshot;
+
+use super::{
+    super::node_id::NodeId,
+    config::{GroupMembership, LogId, StoredMembership, Vote},
+    entry::{Effect, Frame},
+    membership,
+};
+use crate::{
+    journal::MemberCheckpoint,
+    log::{FrameBytes, Log, LogError},
+};
+
+/// A vote as the journal has it: term, node, whether a quorum granted it.
+type SavedVote = (u64, u64, bool);
+
+/// What journal and checkpoint keep of a member.
+#[derive(Debug, Clone, Default)]
+pub struct RecoveredMember {
+    pub vote: Option<SavedVote>,
+    pub kept: MemberCheckpoint,
+}
+
+impl RecoveredMember {
+    /// A member that has no votes yet; `first` is what its log's first frame says.
+    pub fn new(node: NodeId, first: Option<Vec<u8>>) -> Self {
+        let memberships = first.map(|words| (0, 0, words)).into_iter().collect();
+        Self { vote: None, kept: MemberCheckpoint { node: node.as_u64(), committed: None, memberships } }
+    }
+
+    /// The newest epoch it knows of.
+    pub fn epoch(&self) -> i32 {
+        self.vote.map_or(0, |(term, _, _)| i32::try_from(term).unwrap_or(i32::MAX))
+    }
+
+    /// What the log's first frame says; none for a log that a leader fills.
+    pub fn first_words(&self) -> Option<&[u8]> {
+        self.kept.memberships.first().filter(|(index, _, _)| *index == 0).map(|(_, _, words)| &**words)
+    }
+
+    /// Notes a frame that the log took.
+    pub fn note_frame(&mut self, index: u64, leader_epoch: i32, frame: &[u8]) {
+        self.truncate(index);
+        if let Effect::Membership(members) = Effect::of_internal(frame) {
+            self.kept.memberships.push((index, leader_epoch, membership::encode(&members)));
+        }
+    }
+
+    /// Frames from this index on are gone.
+    pub fn truncate(&mut self, next_index: u64) {
+        self.kept.memberships.retain(|(index, _, _)| *index < next_index);
+    }
+}
+
+/// A member of a group.
+#[derive(Debug)]
+pub struct Member {
+    pub node: NodeId,
+    pub vote: Option<Vote>,
+    pub applied: Option<LogId>,
+    /// Offset behind the last applied frame.
+    high_watermark: i64,
+    pub applied_membership: StoredMembership,
+    /// Who was a member from which frame on, rising: the last one applied, and those behind it.
+    memberships: Vec<(LogId, GroupMembership)>,
+    /// Frames up to this one are not openraft's any more.
+    pub purged: Option<LogId>,
+    /// Frames in the log that are not applied, from `applied` on without a gap.
+    unapplied: VecDeque<Unapplied>,
+    /// Whether a snapshot can be had.
+    pub snapshot: bool,
+    /// Who waits for a proposed log start to be durable here.
+    pub log_start_told: Vec<oneshot::Sender<()>>,
+}
+
+/// A frame of the log that is not applied.
+#[derive(Debug, Clone)]
+pub struct Unapplied {
+    pub log_id: LogId,
+    pub frame: Frame,
+}
+
+impl Member {
+    /// Over a log that was recovered.
+    ///
+    /// # Errors
+    /// The disk's, or damage of the log.
+    pub fn open(recovered: &RecoveredMember, log: &Log) -> Result<Self, LogError> {
+        let purged = log.before_first()?.map(|(index, epoch)| log_id(epoch, index));
+        let mut applied = applied_at_open(recovered, log)?;
+        if let Some(purged) = purged.filter(|purged| applied.is_none_or(|(applied, _)| applied < *purged)) {
+            applied = Some((purged, log.first_offset()));
+        }
+        let mut member = Self {
+            node: NodeId::from(recovered.kept.node),
+            vote: recovered.vote.map(|(term, node, committed)| Vote {
+                leader_id: LeaderId { term, voted_for: NodeId::from(node) },
+                committed,
+            }),
+            applied: applied.map(|(applied, _)| applied),
+            high_watermark: applied.map_or(log.log_start_offset(), |(_, offset)| offset),
+            applied_membership: StoredMembership::default(),
+            memberships: Vec::new(),
+            purged,
+            unapplied: VecDeque::new(),
+            snapshot: purged.is_some(),
+            log_start_told: Vec::new(),
+        };
+        for (index, epoch, words) in &recovered.kept.memberships {
+            if let Some(members) = membership::decode(words) {
+                member.memberships.push((log_id(*epoch, *index), members));
+            }
+        }
+        let next = member.applied.map_or(0, |applied| applied.index + 1);
+        for found in log.frames(next, log.next_index(), FrameBytes::Headers)? {
+            let log_id = log_id(found.header.partition_leader_epoch, found.index);
+            member.note_appended(log_id, Frame::new(&found.header, found.bytes));
+        }
+        let last = member.memberships.iter().rfind(|(id, _)| Some(*id) <= member.applied);
+        if let Some((id, members)) = last {
+            member.applied_membership = StoredMembership::new(Some(*id), members.clone());
+        }
+        Ok(member)
+    }
+
+    /// The newest epoch it knows of.
+    pub fn epoch(&self) -> i32 {
+        self.vote.map_or(0, |vote| i32::try_from(vote.leader_id.term).unwrap_or(i32::MAX))
+    }
+
+    /// Offset behind the last record that is applied.
+    pub fn high_watermark(&self) -> i64 {
+        self.high_watermark
+    }
+
+    /// What a checkpoint keeps.
+    pub fn captured(&self) -> RecoveredMember {
+        let committed = self.applied.map(|id| (id.index, epoch_of(&id), self.high_watermark));
+        let memberships =
+            self.memberships.iter().map(|(id, members)| (id.index, epoch_of(id), membership::encode(members)));
+        RecoveredMember {
+            vote: self.vote.map(|vote| (vote.leader_id.term, vote.leader_id.voted_for.as_u64(), vote.committed)),
+            kept: MemberCheckpoint { node: self.node.as_u64(), committed, memberships: memberships.collect() },
+        }
+    }
+
+    /// The log took a frame.
+    pub fn note_appended(&mut self, log_id: LogId, frame: Frame) {
+        if let Effect::Membership(members) = &frame.effect
+            && self.memberships.last().is_none_or(|(id, _)| *id < log_id)
+        {
+            self.memberships.push((log_id, members.clone()));
+        }
+        // only its effect is needed from here on
+        self.unapplied.push_back(Unapplied { log_id, frame: Frame { bytes: bytes::Bytes::new(), ..frame } });
+    }
+
+    /// The log lost the frames from this index on.
+    pub fn note_truncated(&mut self, next_index: u64) {
+        self.memberships.retain(|(id, _)| id.index < next_index);
+        self.unapplied.retain(|waiting| waiting.log_id.index < next_index);
+    }
+
+    /// Unapplied frames from index `start` up to `end` (exclusive), if they are all known without a look into the log.
+    pub fn unapplied(&self, start: u64, end: u64) -> Option<Vec<Unapplied>> {
+        let first = self.unapplied.front()?.log_id.index;
+        let from = usize::try_from(start.checked_sub(first)?).ok()?;
+        let to = usize::try_from(end.checked_sub(first)?).ok()?;
+        (from <= to && to <= self.unapplied.len()).then(|| self.unapplied.range(from..to).cloned().collect())
+    }
+
+    /// A frame was applied; the high watermark now.
+    pub fn note_applied(&mut self, log_id: LogId, frame: &Frame) -> i64 {
+        while self.unapplied.front().is_some_and(|waiting| waiting.log_id.index <= log_id.index) {
+            self.unapplied.pop_front();
+        }
+        self.applied = Some(log_id);
+        self.high_watermark = self.high_watermark.max(frame.next_offset);
+        if let Effect::Membership(members) = &frame.effect {
+            self.applied_membership = StoredMembership::new(Some(log_id), members.clone());
+            let older = self.memberships.partition_point(|(id, _)| id.index < log_id.index);
+            self.memberships.drain(..older);
+        }
+        self.high_watermark
+    }
+}
+
+/// What is known to be committed, held against the log: a power cut may have taken what only the page cache had.
+fn applied_at_open(recovered: &RecoveredMember, log: &Log) -> Result<Option<(LogId, i64)>, LogError> {
+    let Some((index, epoch, _)) = recovered.kept.committed else { return Ok(None) };
+    let last = log.next_index().checked_sub(1);
+    let Some(index) = last.map(|last| index.min(last)) else { return Ok(None) };
+    let Some(header) = log.header_at(index)? else { return Ok(None) };
+    if header.partition_leader_epoch > epoch {
+        tracing::error!(log = %log.dir().display(), index, "the log holds another frame than the one that was committed");
+        return Ok(None);
+    }
+    Ok(Some((log_id(header.partition_leader_epoch, index), header.next_offset())))
+}
+
+/// A log id of a frame.
+pub fn log_id(epoch: i32, index: u64) -> LogId {
+    LogId::new_term_index(u64::try_from(epoch).unwrap_or(0), index)
+}
+
+/// The epoch of a log id that a log has.
+pub fn epoch_of(id: &LogId) -> i32 {
+    i32::try_from(id.leader_id.term).unwrap_or(i32::MAX)
+}

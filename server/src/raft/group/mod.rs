@@ -1,0 +1,40 @@
+//! A replica in a Raft group: openraft over the replica's log and the broker's journal.
+//!
+//! ```text
+//! propose ─→ openraft core ─→ LogStore::append ─→ log, journal ─→ (sync thread) IOFlushed ─→ core
+//!                  │                                                                          │ majority
+//!                  └─→ Peer::stream_append ─→ Carrier ~~> Groups::serve ─→ core      Machine::apply ─→ CommitListener
+//! ```
+//! One entry is one Kafka batch or one internal frame; its Raft index is the frame's ordinal, its term the leader epoch. The
+//! leader numbers batches in `append`, the only place where their order is final, and judges sequences and compare-and-append
+//! there again: a loser becomes a void frame. A follower takes frames byte for byte.
+//!
+//! Tasks: openraft's own. Locks: the replica's, never over an await. Not here: what a replica alone does (`replica`), sockets
+//! (below [`Carrier`](super::carrier::Carrier)).
+
+mod config;
+mod entry;
+mod groups;
+mod machine;
+mod member;
+mod membership;
+mod message;
+mod peer;
+mod proposal;
+mod serve;
+mod snapshot;
+mod status;
+mod store;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::GroupTiming;
+pub(super) use groups::Group;
+pub use groups::{GroupError, Groups};
+pub(super) use member::{Member, RecoveredMember};
+pub(super) use membership::{encode as encode_membership, of_voters};
+pub use proposal::{Proposal, Proposed};
+pub use serve::ServeError;
+pub use status::{FollowerStatus, GroupStatus};

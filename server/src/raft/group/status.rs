@@ -1,0 +1,186 @@
+//! How a group is, and changing it: members, leader, a replica that stops being alone. Not here: who decides that it should.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use openraft::{EmptyNode, Instant, RaftMetrics, ServerState, errors::ClientWriteError};
+
+use super::{
+    super::{node_id::NodeId, replica::Replica, role::Role},
+    config::{GroupTypes, Raft},
+    groups::{Group, GroupError, Groups},
+};
+
+/// A change of members or leader is given up after so long; it may still happen.
+const CHANGE_WITHIN: Duration = Duration::from_secs(30);
+
+/// Another member, as the leader knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FollowerStatus {
+    /// Which.
+    pub node: NodeId,
+    /// Raft index up to which it has the leader's log; `None`: nothing is known yet.
+    pub matched_index: Option<u64>,
+    /// Milliseconds since it last answered; `None`: never.
+    pub last_contact_ms: Option<u64>,
+}
+
+/// How a group is, as this member knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupStatus {
+    /// What this member is.
+    pub role: Role,
+    /// What it is called.
+    pub node: NodeId,
+    /// The Raft term.
+    pub term: u64,
+    /// Those whose votes count.
+    pub voters: Vec<NodeId>,
+    /// Those that only follow.
+    pub learners: Vec<NodeId>,
+    /// The other members, if this one leads.
+    pub followers: Vec<FollowerStatus>,
+    /// Raft index of the last committed entry.
+    pub commit_index: Option<u64>,
+    /// Raft index of the last entry here.
+    pub last_index: Option<u64>,
+    /// Offset behind the last record here.
+    pub log_end_offset: i64,
+    /// Why the group does not go on, if so.
+    pub failure: Option<String>,
+}
+
+impl Groups {
+    /// How the group of a replica is.
+    ///
+    /// # Errors
+    /// It does not run here.
+    pub fn status(&self, replica: &Replica) -> Result<GroupStatus, GroupError> {
+        let group = running(replica)?;
+        let metrics = metrics(&group.raft);
+        let membership = metrics.membership_config.membership();
+        let contact = metrics.heartbeat.as_ref();
+        let followers = metrics.replication.iter().flatten().filter(|(node, _)| **node != group.node);
+        let followers = followers.map(|(node, matched)| FollowerStatus {
+            node: *node,
+            matched_index: matched.as_ref().map(|matched| matched.index),
+            last_contact_ms: contact
+                .and_then(|contact| contact.get(node)?.as_ref())
+                .map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX)),
+        });
+        Ok(GroupStatus {
+            role: replica.role(),
+            node: group.node,
+            term: metrics.current_term,
+            voters: membership.voter_ids().collect(),
+            learners: membership.learner_ids().collect(),
+            followers: followers.collect(),
+            commit_index: metrics.local_committed.map(|id| id.index),
+            last_index: metrics.last_log_index,
+            log_end_offset: replica.look(crate::log::Log::log_end_offset).unwrap_or(-1),
+            failure: metrics.running_state.as_ref().err().map(ToString::to_string),
+        })
+    }
+
+    /// Asks for an election now. It is not waited for.
+    ///
+    /// # Errors
+    /// The group does not run here.
+    pub async fn elect(&self, replica: &Replica) -> Result<(), GroupError> {
+        let group = running(replica)?;
+        group.raft.trigger().elect(false).await.map_err(|error| GroupError::Refused(error.to_string()))
+    }
+
+    /// Gives the leadership to another voter, once that one has the whole log, and waits until it leads.
+    ///
+    /// # Errors
+    /// This member does not lead, or it did not happen in time.
+    pub async fn transfer(&self, replica: &Replica, to: NodeId) -> Result<(), GroupError> {
+        let group = leading(replica)?;
+        let refused = |error: openraft::errors::Fatal<GroupTypes>| GroupError::Refused(error.to_string());
+        group.raft.trigger().transfer_leader(to).await.map_err(refused)?;
+        let wait = group.raft.wait(Some(CHANGE_WITHIN));
+        let elsewhere = |metrics: &RaftMetrics<GroupTypes>| metrics.current_leader == Some(to);
+        wait.metrics(elsewhere, "leader transfer").await.map_err(|_| GroupError::Timeout("leader transfer"))?;
+        Ok(())
+    }
+
+    /// Changes who votes: new members learn first and are waited for, then the voters change at once, and who is not one of
+    /// them any more leaves.
+    ///
+    /// # Errors
+    /// This member does not lead, another change is under way, or it did not happen in time.
+    pub async fn change(&self, replica: &Replica, voters: &[NodeId]) -> Result<(), GroupError> {
+        let changed = tokio::time::timeout(CHANGE_WITHIN, self.change_in_time(replica, voters));
+        changed.await.map_err(|_| GroupError::Timeout("change of members"))?
+    }
+
+    /// Lets a member follow that has no vote.
+    ///
+    /// # Errors
+    /// This member does not lead, or another change is under way.
+    pub async fn learn(&self, replica: &Replica, node: NodeId) -> Result<(), GroupError> {
+        let group = leading(replica)?;
+        let added = tokio::time::timeout(CHANGE_WITHIN, group.raft.add_learner(node, EmptyNode {}, false)).await;
+        let added = added.map_err(|_| GroupError::Timeout("new member"))?;
+        added.map(drop).map_err(|error| refused(error.into_api_error()))
+    }
+
+    async fn change_in_time(&self, replica: &Replica, voters: &[NodeId]) -> Result<(), GroupError> {
+        let group = leading(replica)?;
+        let known: BTreeSet<NodeId> =
+            metrics(&group.raft).membership_config.membership().nodes().map(|(node, _)| *node).collect();
+        for node in voters.iter().filter(|node| !known.contains(node)) {
+            let added = group.raft.add_learner(*node, EmptyNode {}, true).await;
+            added.map_err(|error| refused(error.into_api_error()))?;
+        }
+        let voters: BTreeSet<NodeId> = voters.iter().copied().collect();
+        let changed = group.raft.change_membership(voters.clone(), false).await;
+        changed.map_err(|error| refused(error.into_api_error()))?;
+        Ok(())
+    }
+
+    /// The voters that hold what this leader's log held `within_ms` ago, as far as is known; itself among them.
+    ///
+    /// # Errors
+    /// This member does not lead.
+    pub fn in_sync(&self, replica: &Replica, within_ms: u64) -> Result<Vec<NodeId>, GroupError> {
+        let status = self.status(replica)?;
+        if !matches!(status.role, Role::Leader { .. }) {
+            return Err(GroupError::NotLeader { leader: None });
+        }
+        let caught_up = |node: &NodeId| {
+            *node == status.node
+                || status.followers.iter().any(|follower| {
+                    follower.node == *node
+                        && follower.matched_index >= status.commit_index
+                        && follower.last_contact_ms.is_some_and(|ms| ms <= within_ms)
+                })
+        };
+        Ok(status.voters.iter().copied().filter(caught_up).collect())
+    }
+}
+
+fn running(replica: &Replica) -> Result<Arc<Group>, GroupError> {
+    replica.group.load_full().ok_or(GroupError::NotRunning)
+}
+
+fn leading(replica: &Replica) -> Result<Arc<Group>, GroupError> {
+    let group = running(replica)?;
+    match metrics(&group.raft) {
+        metrics if metrics.state == ServerState::Leader => Ok(group),
+        metrics => Err(GroupError::NotLeader { leader: metrics.current_leader }),
+    }
+}
+
+fn metrics(raft: &Raft) -> RaftMetrics<GroupTypes> {
+    use openraft::async_runtime::watch::WatchReceiver;
+    raft.metrics().borrow_watched().clone()
+}
+
+fn refused(error: Option<ClientWriteError<GroupTypes>>) -> GroupError {
+    match error {
+        Some(ClientWriteError::ForwardToLeader(other)) => GroupError::NotLeader { leader: other.leader_id },
+        Some(error) => GroupError::Refused(error.to_string()),
+        None => GroupError::Refused("the group stopped".to_owned()),
+    }
+}

@@ -1,0 +1,276 @@
+//! Brokers in one process: each has a simulated disk, its storage, its groups and one replica of the partition. A carrier of
+//! channels joins them; it can cut a way, hold what passes, and lose answers.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, future::BoxFuture};
+use tidemark_record::{BatchBuilder, batch};
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    super::super::{
+        Appending, Carrier, CarrierError, CommitListener, GroupTiming, Groups, Lane, Proposed, ReplicaError, Role,
+    },
+    *,
+};
+
+/// How long a test waits for what must happen.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// Elections that a test does not have to wait for.
+const TIMING: GroupTiming = GroupTiming { heartbeat_ms: 100, election_ms_min: 300, election_ms_max: 500 };
+
+/// The network of one cluster.
+#[derive(Default)]
+pub struct Net {
+    brokers: Mutex<BTreeMap<i32, Groups>>,
+    /// Ways (from, to) on which requests are lost.
+    cut: Mutex<BTreeSet<(i32, i32)>>,
+    /// Ways on which requests arrive and answers do not: the caller waits.
+    hung: watch::Sender<BTreeSet<(i32, i32)>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Net {
+    /// Nothing passes from one to the other any more, or again.
+    pub fn cut(&self, from: i32, to: i32, cut: bool) {
+        let mut ways = lock(&self.cut);
+        if cut {
+            ways.insert((from, to))
+        } else {
+            ways.remove(&(from, to))
+        };
+    }
+
+    /// A broker is alone, or back.
+    pub fn isolate(&self, broker: i32, others: &[i32], cut: bool) {
+        for other in others.iter().filter(|other| **other != broker) {
+            self.cut(broker, *other, cut);
+            self.cut(*other, broker, cut);
+        }
+    }
+
+    /// Answers from one to the other are held back, or let go.
+    pub fn hang(&self, from: i32, to: i32, hang: bool) {
+        self.hung.send_modify(|ways| {
+            if hang {
+                ways.insert((from, to))
+            } else {
+                ways.remove(&(from, to))
+            };
+        });
+    }
+}
+
+/// What one broker calls the others through.
+struct Wire {
+    own: i32,
+    net: Weak<Net>,
+}
+
+impl Carrier for Wire {
+    fn call(&self, to: NodeId, _: Lane, body: Vec<Bytes>) -> BoxFuture<'static, Result<Bytes, CarrierError>> {
+        let gone = || std::future::ready(Err(CarrierError::Unreachable("cut".to_owned()))).boxed();
+        let (own, to) = (self.own, to.broker());
+        let Some(net) = self.net.upgrade() else { return gone() };
+        let Some(groups) = lock(&net.brokers).get(&to).cloned() else { return gone() };
+        if lock(&net.cut).contains(&(own, to)) {
+            return gone();
+        }
+        let serving = groups.serve(NodeId::new(own, 0), Bytes::from(body.concat()));
+        let mut hung = net.hung.subscribe();
+        async move {
+            let answer = serving.await;
+            let _ = hung.wait_for(|ways| !ways.contains(&(to, own))).await;
+            if lock(&net.cut).contains(&(to, own)) {
+                return Err(CarrierError::Lost("cut".to_owned()));
+            }
+            answer.map(|parts| Bytes::from(parts.concat())).map_err(|error| CarrierError::Lost(error.to_string()))
+        }
+        .boxed()
+    }
+}
+
+/// What a replica told its partition.
+#[derive(Debug)]
+pub struct Heard {
+    pub high_watermark: watch::Sender<i64>,
+    pub roles: Mutex<Vec<Role>>,
+}
+
+impl CommitListener for Heard {
+    fn on_commit(&self, high_watermark: i64, _: usize) {
+        self.high_watermark.send_modify(|known| *known = (*known).max(high_watermark));
+    }
+    fn on_failure(&self) {}
+    fn on_role_change(&self, role: Role) {
+        lock(&self.roles).push(role);
+    }
+}
+
+/// One broker that runs.
+pub struct Broker {
+    pub storage: Arc<Storage>,
+    pub groups: Groups,
+    pub replica: Arc<Replica>,
+    pub heard: Arc<Heard>,
+}
+
+/// Brokers 1, 2, 3, … of one partition.
+pub struct Cluster {
+    pub net: Arc<Net>,
+    pub disks: BTreeMap<i32, SimDisk>,
+    pub running: BTreeMap<i32, Broker>,
+}
+
+impl Cluster {
+    /// So many voters, all running, and a leader elected.
+    pub async fn of(count: i32) -> Self {
+        let mut cluster = Self::empty();
+        let voters: Vec<NodeId> = (1..=count).map(node).collect();
+        for broker in 1..=count {
+            let kind = ReplicaKind::Voter { node: node(broker), voters: &voters };
+            cluster.add(broker, kind).await;
+        }
+        cluster.leader().await;
+        cluster
+    }
+
+    pub fn empty() -> Self {
+        Self { net: Arc::default(), disks: BTreeMap::new(), running: BTreeMap::new() }
+    }
+
+    /// A new broker with a new replica, which runs.
+    pub async fn add(&mut self, broker: i32, kind: ReplicaKind<'_>) {
+        let disk = fresh();
+        let storage = open_storage(Arc::new(disk.clone()), broker);
+        let replica = make(&storage, kind);
+        storage.sync().unwrap();
+        self.disks.insert(broker, disk);
+        self.run(broker, storage, replica).await;
+    }
+
+    pub async fn run(&mut self, broker: i32, storage: Arc<Storage>, replica: Arc<Replica>) {
+        let wire = Arc::new(Wire { own: broker, net: Arc::downgrade(&self.net) });
+        let groups = Groups::new(wire, TIMING).unwrap();
+        let heard = Heard { high_watermark: watch::Sender::new(replica.high_watermark()), roles: Mutex::default() };
+        let heard = Arc::new(heard);
+        replica.listen(heard.clone());
+        replica.configure(log_config(), i64::MAX, i64::MAX);
+        if !matches!(replica.role(), Role::Solo { .. }) {
+            groups.start(&replica).await.unwrap();
+        }
+        lock(&self.net.brokers).insert(broker, groups.clone());
+        self.running.insert(broker, Broker { storage, groups, replica, heard });
+    }
+
+    /// A broker's process ends at once; `disk` says what its disk is then.
+    pub async fn kill(&mut self, broker: i32, disk: impl FnOnce(&SimDisk) -> SimDisk) {
+        let gone = self.running.remove(&broker).unwrap();
+        lock(&self.net.brokers).remove(&broker);
+        let left = disk(&self.disks[&broker]);
+        self.disks.insert(broker, left);
+        gone.groups.stop(&gone.replica).await.unwrap();
+        // what it still writes goes to a disk that nobody looks at any more
+        drop(gone.storage.close());
+    }
+
+    /// A broker starts over its disk.
+    pub async fn start(&mut self, broker: i32) {
+        let storage = open_storage(Arc::new(self.disks[&broker].clone()), broker);
+        let replica = storage.replicas().pop().unwrap().1;
+        self.run(broker, storage, replica).await;
+    }
+
+    /// Waits for a leader that a majority knows, and gives it.
+    pub async fn leader(&self) -> i32 {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let leaders: Vec<(i32, i32)> = self
+                .running
+                .iter()
+                .filter_map(|(broker, running)| match running.replica.role() {
+                    Role::Leader { epoch } => Some((epoch, *broker)),
+                    _ => None,
+                })
+                .collect();
+            if let Some((epoch, leader)) = leaders.into_iter().max() {
+                let follows = |running: &&Broker| running.replica.role().epoch() == epoch;
+                if self.running.values().filter(follows).count() * 2 > self.running.len() {
+                    return leader;
+                }
+            }
+            assert!(Instant::now() < deadline, "no leader");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    pub fn replica(&self, broker: i32) -> &Arc<Replica> {
+        &self.running[&broker].replica
+    }
+
+    /// Proposes one batch at a broker and waits for its commit.
+    pub async fn write(&self, broker: i32, round: i64) -> Result<Appending, ReplicaError> {
+        let bytes = bytes_of(round);
+        let header = batch::verify(&bytes).unwrap();
+        match self.replica(broker).propose(bytes, &header, None, 0)? {
+            Proposed::Appended(appended) => Ok(appended),
+            Proposed::Pending(proposal) => proposal.committed().await,
+        }
+    }
+
+    /// Writes one batch at whoever leads, trying again until it is committed.
+    pub async fn write_somewhere(&self, round: i64) -> Appending {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let leader = self.leader().await;
+            if let Ok(Ok(done)) = tokio::time::timeout(Duration::from_secs(3), self.write(leader, round)).await {
+                return done;
+            }
+            assert!(Instant::now() < deadline, "not written");
+        }
+    }
+
+    /// Waits until a broker's high watermark is there.
+    pub async fn committed(&self, broker: i32, offset: i64) {
+        let mut seen = self.running[&broker].heard.high_watermark.subscribe();
+        let wait = seen.wait_for(|high_watermark| *high_watermark >= offset);
+        assert!(tokio::time::timeout(SOON, wait).await.is_ok(), "broker {broker} is not at {offset}");
+    }
+}
+
+pub fn bytes_of(round: i64) -> Bytes {
+    let mut builder = BatchBuilder::new();
+    (0..3).for_each(|i| builder.append_plain(round * 10 + i, Some(b"k"), Some(&[round as u8; 50])));
+    builder.build().unwrap()
+}
+
+/// Rounds below the high watermark, each checked to be whole and as it was sent.
+pub fn rounds(replica: &Replica) -> Vec<i64> {
+    let end = replica.high_watermark();
+    let mut offset = replica.look(|log| log.log_start_offset()).unwrap();
+    let mut rounds = Vec::new();
+    while offset < end {
+        let read = replica.look(|log| log.read(offset, 1, true, end)).unwrap().unwrap();
+        let mut bytes = Vec::new();
+        for slice in &read.slices {
+            let mut piece = vec![0; slice.len];
+            slice.file.read_exact_at(&mut piece, slice.position).unwrap();
+            bytes.extend(piece);
+        }
+        let header = batch::verify(&bytes).unwrap();
+        let round = header.base_timestamp / 10;
+        assert_eq!(bytes[16..], bytes_of(round)[16..]);
+        rounds.push(round);
+        offset = header.next_offset();
+    }
+    rounds
+}
