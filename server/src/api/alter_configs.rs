@@ -34,10 +34,12 @@ pub(super) static REQUEST: Shape = Shape {
 };
 
 pub(super) fn handle(context: &RequestContext, request: AlterConfigsRequest) -> Handling {
-    let controller = context.broker.controller.clone();
+    let (controller, asked_at) = (context.broker.controller.clone(), context.asked_at);
     Handling::decided(context.version, async move {
         let parsed = request.resources.iter().map(parse).collect();
-        let decide = |readable: Vec<_>| async move { controller.alter_configs(&readable, request.validate_only).await };
+        let decide = |readable: Vec<_>| async move {
+            controller.alter_configs(&readable, asked_at, request.validate_only).await
+        };
         let outcomes = resource::decided(parsed, decide).await;
         let responses =
             request.resources.into_iter().zip(outcomes).map(|(resource, outcome)| response(resource, outcome));

@@ -42,11 +42,11 @@ pub(super) static REQUEST: Shape = Shape {
 };
 
 pub(super) fn handle(context: &RequestContext, request: IncrementalAlterConfigsRequest) -> Handling {
-    let controller = context.broker.controller.clone();
+    let (controller, asked_at) = (context.broker.controller.clone(), context.asked_at);
     Handling::decided(context.version, async move {
         let parsed = request.resources.iter().map(parse).collect();
         let decide = |readable: Vec<_>| async move {
-            controller.incremental_alter_configs(&readable, request.validate_only).await
+            controller.incremental_alter_configs(&readable, asked_at, request.validate_only).await
         };
         let outcomes = resource::decided(parsed, decide).await;
         let responses =

@@ -5,7 +5,9 @@ use std::{collections::HashSet, sync::Arc};
 use kafka_protocol::{
     error::ResponseError,
     messages::{
-        BrokerId, MetadataRequest, MetadataResponse, TopicName,
+        BrokerId, CreateTopicsRequest, MetadataRequest, MetadataResponse, TopicName,
+        create_topics_request::CreatableTopic,
+        create_topics_response::CreatableTopicResult,
         metadata_request::MetadataRequestTopic,
         metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic},
     },
@@ -17,6 +19,8 @@ use uuid::Uuid;
 use super::{
     access::{OPERATIONS_NOT_ASKED, Resource},
     context::RequestContext,
+    error_code::NONE,
+    forwarded,
     reply::Handling,
     topic::{Described, Endpoint, brokers, controller_id, describe, is_internal, text},
 };
@@ -38,6 +42,9 @@ pub(super) static REQUEST: Shape = Shape {
         field("include_topic_authorized_operations", Kind::Bool).since(8),
     ],
 };
+
+/// How long a client waits at most for topics that are made on the way: it asks again anyway.
+const AUTO_CREATE_WAIT_MS: i32 = 2_000;
 
 /// Topics asked for.
 enum Wanted {
@@ -63,17 +70,42 @@ pub(super) fn handle(context: &RequestContext, request: MetadataRequest) -> Hand
     if missing.is_empty() {
         return Handling::ready(&answer, version);
     }
-    let controller = context.broker.controller.clone();
+    let context = context.clone();
     Handling::decided(version, async move {
-        let made = controller.create_topics(&missing, false).await;
-        let mut refused = missing.iter().zip(made).filter_map(|(topic, made)| Some((topic, made.err()?)));
-        // one line, however many names a client makes up
-        if let Some((topic, error)) = refused.next() {
-            let others = refused.count();
-            tracing::info!(topic = topic.name, %error, others, "topic not created automatically");
-        }
+        create(&context, &missing).await;
         answer
     })
+}
+
+/// Makes topics, here or by the controller. What is refused is asked for again, and refused again.
+async fn create(context: &RequestContext, topics: &[NewTopic]) {
+    let refused: Vec<(String, String)> = match context.broker.forward.clone() {
+        None => {
+            let made = context.broker.controller.create_topics(topics, false).await;
+            let refused = topics.iter().zip(made).filter_map(|(topic, made)| Some((topic, made.err()?)));
+            refused.map(|(topic, error)| (topic.name.clone(), error.to_string())).collect()
+        }
+        Some(forward) => {
+            let wanted = topics.iter().map(|topic| {
+                let wanted = CreatableTopic::default().with_name(TopicName(text(&topic.name)));
+                wanted.with_num_partitions(topic.partitions).with_replication_factor(topic.replication_factor)
+            });
+            let request =
+                CreateTopicsRequest::default().with_topics(wanted.collect()).with_timeout_ms(AUTO_CREATE_WAIT_MS);
+            match forwarded::create_topics(context, forward, &request).await {
+                Ok(answer) => answer.topics.into_iter().filter(|topic| topic.error_code != NONE).map(refusal).collect(),
+                Err(error) => vec![(topics.first().map_or(String::new(), |topic| topic.name.clone()), error)],
+            }
+        }
+    };
+    // one line, however many names a client makes up
+    if let Some((topic, error)) = refused.first() {
+        tracing::info!(topic, error, others = refused.len() - 1, "topic not created automatically");
+    }
+}
+
+fn refusal(topic: CreatableTopicResult) -> (String, String) {
+    (topic.name.to_string(), topic.error_message.unwrap_or_default().to_string())
 }
 
 fn wanted(request: &MetadataRequest, version: i16) -> Result<Wanted, ResponseError> {

@@ -7,8 +7,10 @@ use std::{
 };
 
 use super::{address::host_port, config::OWN_KEYS, error::ConfigError};
-use crate::controller::BALANCE_INTERVAL_MS;
-use crate::metadata::topic_config::{BROKER_KEYS, BrokerDefaults, TOPIC_KEYS, Valid, check_value};
+use crate::{
+    controller::BALANCE_INTERVAL_MS,
+    metadata::topic_config::{BROKER_KEYS, BrokerDefaults, TOPIC_KEYS, Valid, check_value},
+};
 
 /// The data directory where nothing else is said.
 pub(super) const DATA_DIR: &str = "tidemark-data";

@@ -53,7 +53,9 @@ pub struct Agent {
     /// Nothing is sent before this: the last answer did not help.
     pause_until_ms: i64,
     waiting: bool,
-    refused: Option<Refused>,
+    /// Why, and since when.
+    refused: Option<(Refused, i64)>,
+    controller: Option<i32>,
 }
 
 impl Agent {
@@ -69,6 +71,7 @@ impl Agent {
             pause_until_ms: i64::MIN,
             waiting: false,
             refused: None,
+            controller: None,
         }
     }
 
@@ -82,10 +85,16 @@ impl Agent {
         self.fenced
     }
 
-    /// Why the broker cannot take part, if the controller said so and has not changed its mind: another broker has its id, or it
-    /// is of another cluster.
-    pub fn refused(&self) -> Option<&Refused> {
-        self.refused.as_ref()
+    /// Why the broker cannot take part and since when, by [`View::now_ms`], if the controller said so and has not changed its
+    /// mind: it is of another cluster, or another broker has its id. The latter may last for a session's time after this
+    /// broker's own process ended and came back under another address.
+    pub fn refused(&self) -> Option<(&Refused, i64)> {
+        self.refused.as_ref().map(|(why, since_ms)| (why, *since_ms))
+    }
+
+    /// The controller, as the last that was not it said: for brokers that have not heard from the log's leader yet.
+    pub fn controller_hint(&self) -> Option<i32> {
+        self.controller
     }
 
     /// The broker wants to stop: heartbeats say so from now on.
@@ -157,8 +166,14 @@ impl Agent {
                 (self.registered, self.fenced) = (false, true);
             }
             Some(Answer::Refused(why @ (Refused::DuplicateBroker | Refused::OtherCluster { .. }))) => {
-                self.refused = Some(why);
+                let since_ms =
+                    self.refused.take().filter(|(before, _)| *before == why).map_or(now_ms, |(_, since)| since);
+                self.refused = Some((why, since_ms));
                 self.pause_until_ms = now_ms + HEARTBEAT_MS;
+            }
+            Some(Answer::Refused(Refused::NotController { leader })) => {
+                self.controller = leader;
+                self.pause_until_ms = now_ms + RETRY_MS;
             }
             Some(Answer::Refused(_) | Answer::ProducerIds { .. }) | None => self.pause_until_ms = now_ms + RETRY_MS,
         }

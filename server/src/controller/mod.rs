@@ -29,6 +29,7 @@ mod serve;
 mod sessions;
 mod topics;
 mod transfers;
+mod warnings;
 
 #[cfg(test)]
 mod tests;

@@ -55,8 +55,12 @@ impl Controller {
             if known.incarnation == incarnation {
                 return Ok(Answer::Done);
             }
-            let live = !known.fenced && self.sessions().is_live(known, self.now_ms());
-            if live && !is_restart(known, &client, &raft) && !self.leaving().contains(&broker_id) {
+            let (live, replaced) = {
+                let sessions = self.sessions();
+                (sessions.is_live(known, self.now_ms()), sessions.was_replaced(broker_id, incarnation))
+            };
+            let goes = known.fenced || self.leaving().contains(&broker_id) || is_restart(known, &client, &raft);
+            if live && (replaced || !goes) {
                 tracing::warn!(broker_id, host = client.host, "another live broker has this id");
                 return Ok(Answer::Refused(Refused::DuplicateBroker));
             }

@@ -10,8 +10,9 @@ pub(super) fn plan(image: &Image, broker_id: i32, reported: &Leadership) -> Vec<
     let found = image.topic_by_id(topic_id).and_then(|topic| topic.partition(partition));
     let Some(info) = found.filter(|info| is_newest(info, broker_id, *leader_epoch)) else { return Vec::new() };
     let mut records = Vec::new();
-    if says_more(info, broker_id, reported) {
-        let (leader_epoch, isr) = (*leader_epoch, isr.clone());
+    let isr = held(info, isr);
+    if (info.leader, info.leader_epoch, &info.isr) != (broker_id, *leader_epoch, &isr) {
+        let leader_epoch = *leader_epoch;
         records.push(MetadataRecord::PartitionState { topic_id, partition, leader: broker_id, leader_epoch, isr });
     }
     if let Some(target) = info.target.as_ref().filter(|target| same_members(target, voters)) {
@@ -31,8 +32,12 @@ fn is_newest(info: &PartitionInfo, broker_id: i32, leader_epoch: i32) -> bool {
         || (leader_epoch == info.leader_epoch && [broker_id, NO_BROKER].contains(&info.leader))
 }
 
-fn says_more(info: &PartitionInfo, broker_id: i32, reported: &Leadership) -> bool {
-    (info.leader, info.leader_epoch) != (broker_id, reported.leader_epoch) || info.isr != reported.isr
+/// Those of these brokers that hold or shall hold a replica, in one order, so that only a change of members is a change.
+fn held(info: &PartitionInfo, brokers: &[i32]) -> Vec<i32> {
+    let mut held: Vec<i32> = brokers.iter().copied().filter(|id| info.replica_on(*id).is_some()).collect();
+    held.sort_unstable();
+    held.dedup();
+    held
 }
 
 /// Whether a leader has something to report: the metadata says otherwise than it knows.
@@ -69,7 +74,9 @@ mod tests {
         assert_eq!(report(&mut image, 2, &led(4, &[2, 3], &replicas)), 1);
         assert_eq!(report(&mut image, 1, &led(3, &[1], &replicas)), 0, "an older leader");
         assert_eq!(report(&mut image, 1, &led(4, &[1], &replicas)), 0, "an epoch has one leader");
-        assert_eq!(report(&mut image, 2, &led(4, &[1, 2, 3], &replicas)), 1);
+        assert_eq!(report(&mut image, 2, &led(4, &[3, 1, 2], &replicas)), 1);
+        assert_eq!(report(&mut image, 2, &led(4, &[2, 9, 3, 1, 1], &replicas)), 0, "the same, said otherwise");
+        assert_eq!(image.topic("t").unwrap().partitions[0].isr, [1, 2, 3]);
         let target = vec![Replica::new(4, 1), Replica::new(2, 0), Replica::new(3, 0)];
         image.apply(&MetadataRecord::PartitionTarget { topic_id: TOPIC, partition: 0, target: Some(target.clone()) });
         assert_eq!(report(&mut image, 2, &led(4, &[1, 2, 3], &replicas)), 0, "not there yet");

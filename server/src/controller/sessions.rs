@@ -14,6 +14,8 @@ use crate::metadata::{Broker, Image};
 pub(super) struct Sessions {
     timeout_ms: i64,
     brokers: BTreeMap<i32, Session>,
+    /// The incarnation whose place the present one took.
+    replaced: BTreeMap<i32, Uuid>,
 }
 
 #[derive(Debug)]
@@ -54,7 +56,7 @@ pub(super) enum Next {
 
 impl Sessions {
     pub(super) fn new(timeout_ms: i64) -> Self {
-        Self { timeout_ms, brokers: BTreeMap::new() }
+        Self { timeout_ms, brokers: BTreeMap::new(), replaced: BTreeMap::new() }
     }
 
     /// This broker became the controller, and has not heard from anybody.
@@ -67,12 +69,22 @@ impl Sessions {
 
     /// A broker registered; it has caught up once its image holds all below `caught_up_at`.
     pub(super) fn begin(&mut self, broker_id: i32, incarnation: Uuid, caught_up_at: i64, now_ms: i64) {
-        self.brokers.insert(broker_id, Session { incarnation, heard_ms: now_ms, caught_up_at, leaving: false });
+        let session = Session { incarnation, heard_ms: now_ms, caught_up_at, leaving: false };
+        let before = self.brokers.insert(broker_id, session);
+        if let Some(before) = before.filter(|before| before.incarnation != incarnation) {
+            self.replaced.insert(broker_id, before.incarnation);
+        }
+    }
+
+    /// Whether a later incarnation took this one's place: should it speak again, two processes have one id.
+    pub(super) fn was_replaced(&self, broker_id: i32, incarnation: Uuid) -> bool {
+        self.replaced.get(&broker_id) == Some(&incarnation)
     }
 
     /// A broker was unregistered.
     pub(super) fn end(&mut self, broker_id: i32) {
         self.brokers.remove(&broker_id);
+        self.replaced.remove(&broker_id);
     }
 
     /// Whether this incarnation was heard from within a session's time.

@@ -1,5 +1,6 @@
-//! The controller over a log in memory: alone here, one of several in `cluster`.
+//! The controller over a log in memory: alone here, one of several in `cluster`, with brokers' agents in `agents`.
 
+mod agents;
 mod cluster;
 
 use std::sync::{Arc, Mutex};
@@ -131,12 +132,12 @@ async fn growing_deleting_and_settings() {
         (Resource::Topic("t".into()), vec![ConfigChange { key: key.into(), op, value: Some(value.into()) }])
     };
     let answers =
-        controller.incremental_alter_configs(&[set("cleanup.policy", ConfigOp::Append, "compact")], false).await;
+        controller.incremental_alter_configs(&[set("cleanup.policy", ConfigOp::Append, "compact")], 1, false).await;
     assert_eq!(answers, [Ok(())]);
-    controller.incremental_alter_configs(&[set("retention.ms", ConfigOp::Set, "5")], false).await;
+    controller.incremental_alter_configs(&[set("retention.ms", ConfigOp::Set, "5")], 1, false).await;
     assert_eq!(controller.image().topic("t").unwrap().configs["cleanup.policy"], "delete,compact");
     let replaced = [(Resource::Topic("t".into()), vec![("segment.bytes".to_owned(), Some("2000000".to_owned()))])];
-    assert_eq!(controller.alter_configs(&replaced, false).await, [Ok(())]);
+    assert_eq!(controller.alter_configs(&replaced, 1, false).await, [Ok(())]);
     assert_eq!(controller.image().topic("t").unwrap().configs.keys().collect::<Vec<_>>(), ["segment.bytes"]);
     let (first, second) =
         (controller.allocate_producer_id().await.unwrap(), controller.allocate_producer_id().await.unwrap());

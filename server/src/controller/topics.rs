@@ -11,6 +11,7 @@ use super::{
         self, InvalidAssignment, InvalidPartitions, InvalidReplicationFactor, InvalidRequest, InvalidTopic,
     },
     placement::{Placer, check_assignment, check_available, manual},
+    warnings,
 };
 use crate::metadata::{Image, MetadataRecord, PartitionInfo, Topic, check_topic_name, first_replicas};
 
@@ -19,8 +20,6 @@ const PARTITIONS_PER_REQUEST_MAX: usize = 10_000;
 
 /// Places in the dealing of replicas at which a new topic may begin.
 const START_MAX: u64 = 1 << 16;
-
-const MIN_INSYNC: &str = "min.insync.replicas";
 
 /// A topic to be made.
 #[derive(Debug, Clone, Default)]
@@ -143,7 +142,9 @@ impl Controller {
         let mut records = vec![MetadataRecord::CreateTopic { topic_id, name: name.clone() }];
         let replication_factor = assignments.first().map_or(0, |replicas| replicas.len() as i16);
         let partitions = assignments.len() as i32;
-        warn_of_few_replicas(name, replication_factor, configs.get(MIN_INSYNC));
+        let factor = assignments.first().map_or(1, Vec::len);
+        warnings::of_factor(name, factor);
+        configs.iter().for_each(|(key, value)| warnings::of_setting(name, factor, key, value));
         for (partition, replicas) in (0..).zip(assignments) {
             let replicas = first_replicas(&replicas);
             records.push(MetadataRecord::CreatePartition { topic_id, partition, replicas });
@@ -238,7 +239,7 @@ impl Controller {
         let more = (topic.count - have) as usize;
         self.check_room(image, more)?;
         let first = known.partitions.first();
-        let factor = first.map_or(1, |first| first.broker_ids().len());
+        let factor = first.map_or(1, |first| first.wanted().len());
         let leaving = self.leaving();
         let assignments = match &topic.assignments {
             Some(given) if given.len() != more => {
@@ -298,20 +299,4 @@ fn growth_start(image: &Image, topic: &Topic) -> usize {
     let led_by = topic.partitions.first().map_or(0, PartitionInfo::preferred_leader);
     let place = image.brokers().position(|broker| broker.id == led_by).unwrap_or(0);
     place + topic.partitions.len()
-}
-
-/// Kafka accepts both; what they mean shows only when a broker stops.
-fn warn_of_few_replicas(topic: &str, factor: i16, min_insync: Option<&String>) {
-    if factor == 2 {
-        tracing::warn!(topic, "replication factor 2: writes stop while either broker is down; 3 survives one");
-    }
-    let needed = min_insync.and_then(|text| text.trim().parse::<i16>().ok()).unwrap_or(1);
-    if needed > factor {
-        tracing::warn!(
-            topic,
-            needed,
-            factor,
-            "min.insync.replicas is above the replication factor: acks=all is refused"
-        );
-    }
 }

@@ -397,7 +397,7 @@ async fn ready_answers_behind_one_that_waits_are_held_up_to_a_bound() {
     let mut held = 0;
     while answers.may_read(128) {
         let bytes = vec![0; 300 << 10].into();
-        push(&mut answers, State::Ready(Reply { parts: vec![Part::Bytes(bytes)] }));
+        push(&mut answers, State::Ready(Reply { parts: vec![Part::Bytes(bytes)], ..Reply::default() }));
         held += 1;
     }
     assert_eq!(held, 4);

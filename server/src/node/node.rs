@@ -10,7 +10,7 @@ use super::{
     metadata_log::{self, PartitionLog},
 };
 use crate::{
-    api::{Broker, Dispatcher, FetchSessions},
+    api::{Broker, Dispatcher, FetchSessions, Forward},
     config::Config,
     controller::{Controller, ImageHandle, Registration},
     metadata::Endpoint,
@@ -71,7 +71,7 @@ impl Node {
         let handle = ImageHandle::new(image, applied);
         let (config_of_controller, log) = (config.controller.clone(), Box::new(log));
         let controller = Controller::new(config_of_controller, handle, random.clone(), log, Box::new(follower.clone()));
-        let controller = Arc::new(match links {
+        let controller = Arc::new(match links.clone() {
             Some(links) => controller.in_cluster(Box::new(links)),
             None => controller,
         });
@@ -95,10 +95,14 @@ impl Node {
             node_id,
             partitions: partitions.clone(),
             controller,
+            forward: links.map(|links| Arc::new(links) as Arc<dyn Forward>),
             fetch_sessions: FetchSessions::new(random.clone()),
             clock,
             config: config.api.clone(),
         });
+        if let Some(cluster) = &cluster {
+            cluster.take_forwarded(&broker);
+        }
         let net = Net::new(config.net.clone(), Dispatcher::new(broker, &registry), &registry);
         let serve = |listener| net.serve(listener, &host, port, stop.subscribe());
         let listeners = listeners.into_iter().map(serve).collect();

@@ -83,7 +83,14 @@ impl Partition {
             return true;
         }
         match groups.start(&self.replica).await {
-            Ok(()) => true,
+            Ok(()) => {
+                if self.begins_group
+                    && let Err(error) = groups.elect(&self.replica).await
+                {
+                    tracing::debug!(topic_id = %self.topic_id(), partition = self.partition_index(), %error, "no election yet");
+                }
+                true
+            }
             Err(error) => {
                 let (topic_id, partition) = (self.topic_id(), self.partition_index());
                 tracing::error!(%topic_id, partition, %error, "group could not be started");

@@ -51,6 +51,8 @@ pub struct Partition {
     /// `replica.lag.time.max.ms`.
     pub(super) lag_ms_max: u64,
     pub(super) groups: Arc<OnceLock<Groups>>,
+    /// It is the preferred leader of a group that was just made, and need not wait until the others miss one.
+    pub(super) begins_group: bool,
 }
 
 /// What all partitions of a broker share.
@@ -84,7 +86,15 @@ impl Partition {
             broker_id,
             lag_ms_max,
             groups,
+            begins_group: false,
         }
+    }
+
+    /// The same, as the metadata wants it to begin.
+    pub(super) fn beginning(self, presence: &Presence) -> Self {
+        let begins_group =
+            matches!(presence, Presence::Member { node, first_voters: Some(voters) } if voters.first() == Some(node));
+        Self { begins_group, ..self }
     }
 
     /// Whether this is what the metadata says.

@@ -322,7 +322,7 @@ impl Partitions {
         };
         let (roles, groups) = (self.roles.clone(), Arc::clone(&self.groups));
         let shared = Shared { clock: self.clock.clone(), roles, groups, config: &self.config };
-        let partition = Arc::new(Partition::new(key, replica, settings.clone(), shared));
+        let partition = Arc::new(Partition::new(key, replica, settings.clone(), shared).beginning(presence));
         self.write().entry(topic.id).or_default().insert(index, partition.clone());
         if matches!(presence, Presence::Member { .. }) {
             self.presence_changed.notify_one();

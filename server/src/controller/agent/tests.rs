@@ -66,6 +66,7 @@ fn no_answer_and_another_controller_are_tried_again_and_a_lost_registration_is_m
         agent.answered(&request, answer, at);
         assert_eq!(waits(&mut agent, &image, &[], at + 1), at + RETRY_MS);
     }
+    assert_eq!(agent.controller_hint(), Some(3));
     let request = sent(&mut agent, &image, &[], 1000);
     agent.answered(&request, Some(Answer::Refused(Refused::NotRegistered)), 1000);
     assert!(matches!(sent(&mut agent, &image, &[], 1000), Request::Register(_)));
@@ -76,10 +77,12 @@ fn a_second_broker_with_its_id_is_told_until_it_is_gone() {
     let (mut agent, image) = (agent(), Image::default());
     let request = sent(&mut agent, &image, &[], 0);
     agent.answered(&request, Some(Answer::Refused(Refused::DuplicateBroker)), 0);
-    assert_eq!(agent.refused(), Some(&Refused::DuplicateBroker));
     assert_eq!(waits(&mut agent, &image, &[], 1), HEARTBEAT_MS);
     let request = sent(&mut agent, &image, &[], HEARTBEAT_MS);
-    agent.answered(&request, Some(Answer::Done), HEARTBEAT_MS);
+    agent.answered(&request, Some(Answer::Refused(Refused::DuplicateBroker)), HEARTBEAT_MS);
+    assert_eq!(agent.refused(), Some((&Refused::DuplicateBroker, 0)), "since the first time");
+    let request = sent(&mut agent, &image, &[], 2 * HEARTBEAT_MS);
+    agent.answered(&request, Some(Answer::Done), 2 * HEARTBEAT_MS);
     assert_eq!(agent.refused(), None);
 }
 

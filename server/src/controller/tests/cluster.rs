@@ -89,7 +89,7 @@ fn incarnation(broker_id: i32, process: u64) -> Uuid {
     Uuid::from_u64_pair(broker_id as u64, process)
 }
 
-fn registration(broker_id: i32, process: u64) -> Registration {
+pub(super) fn registration(broker_id: i32, process: u64) -> Registration {
     let endpoint = |port| Endpoint { host: format!("host{broker_id}"), port };
     Registration {
         broker_id,
@@ -203,6 +203,8 @@ async fn a_second_broker_with_the_same_id_is_refused_while_the_first_lives() {
     assert_eq!(cluster.say(1, &say(&restarted)).await, Answer::Done, "the same ports: the old process is gone");
     assert_eq!(cluster.beat(1, 2).await, Answer::Refused(Refused::NotRegistered), "so its heartbeats are not heard");
     assert!(!cluster.controllers[&1].image().is_available(2), "the new one has yet to catch up");
+    let alive = cluster.say(1, &say(&registration(2, 1))).await;
+    assert_eq!(alive, Answer::Refused(Refused::DuplicateBroker), "it was not gone: two processes, one address");
     tokio::time::advance(Duration::from_secs(10)).await;
     assert_eq!(cluster.say(1, &say(&elsewhere)).await, Answer::Done, "its session is over");
 }

@@ -57,6 +57,20 @@ fn a_topic_made_anew_has_another_id_and_no_old_settings() {
 }
 
 #[test]
+fn topics_collide_by_their_metric_names() {
+    let mut image = Image::default();
+    let (id, plain) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    image.apply(&MetadataRecord::CreateTopic { topic_id: id, name: "a.b_c".into() });
+    image.apply(&MetadataRecord::CreateTopic { topic_id: plain, name: "plain".into() });
+    for (name, found) in [("a_b.c", true), ("a.b_c", true), ("a.b-c", false), ("a.b", false), ("plain", false)] {
+        assert_eq!(image.topic_colliding(name).is_some_and(|topic| topic.id == id), found, "{name}");
+    }
+    image.apply(&MetadataRecord::DeleteTopic { topic_id: id });
+    assert!(image.topic_colliding("a_b.c").is_none());
+    assert!(image.metric_names.is_empty());
+}
+
+#[test]
 fn an_older_epoch_never_takes_the_place_of_a_newer_one() {
     let mut image = image(&topic_of(&[1, 2, 3]));
     let look = |image: &Image| {
@@ -123,18 +137,4 @@ proptest! {
         }
         prop_assert_eq!(again, image);
     }
-}
-
-#[test]
-fn topics_collide_by_their_metric_names() {
-    let mut image = Image::default();
-    let (id, plain) = (Uuid::from_u128(1), Uuid::from_u128(2));
-    image.apply(&MetadataRecord::CreateTopic { topic_id: id, name: "a.b_c".into() });
-    image.apply(&MetadataRecord::CreateTopic { topic_id: plain, name: "plain".into() });
-    for (name, found) in [("a_b.c", true), ("a.b_c", true), ("a.b-c", false), ("a.b", false), ("plain", false)] {
-        assert_eq!(image.topic_colliding(name).is_some_and(|topic| topic.id == id), found, "{name}");
-    }
-    image.apply(&MetadataRecord::DeleteTopic { topic_id: id });
-    assert!(image.topic_colliding("a_b.c").is_none());
-    assert!(image.metric_names.is_empty());
 }

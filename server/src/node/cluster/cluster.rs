@@ -15,6 +15,7 @@ use super::{
     reconcile::reconcile,
 };
 use crate::{
+    api::Broker,
     config::ClusterConfig,
     controller::{Controller, ImageListener, Registration},
     metadata::{Endpoint, Image},
@@ -135,6 +136,11 @@ impl Cluster {
                 return;
             }
         }
+    }
+
+    /// From now on requests of clients that come to other brokers are answered.
+    pub fn take_forwarded(&self, broker: &Arc<Broker>) {
+        self.desk.take_forwarded(broker.clone());
     }
 
     /// The address for other brokers.

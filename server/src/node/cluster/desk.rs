@@ -5,8 +5,9 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::{gather::hello, join, kind::Kind};
+use super::{forward, gather::hello, join, kind::Kind};
 use crate::{
+    api::Broker,
     config::ClusterConfig,
     controller::{Controller, Order, OrderAnswer},
     partition::Partitions,
@@ -28,16 +29,23 @@ pub(in crate::node) struct Desk {
     storage: Arc<Storage>,
     config: ClusterConfig,
     rooms: OnceLock<Rooms>,
+    broker: OnceLock<Arc<Broker>>,
 }
 
-type Served = BoxFuture<'static, Result<Vec<Bytes>, Refusal>>;
+pub(super) type Served = BoxFuture<'static, Result<Vec<Bytes>, Refusal>>;
 
 impl Desk {
     pub fn new(storage: Arc<Storage>, config: ClusterConfig) -> Arc<Self> {
-        Arc::new(Self { storage, config, rooms: OnceLock::new() })
+        Arc::new(Self { storage, config, rooms: OnceLock::new(), broker: OnceLock::new() })
     }
 
-    /// From now on everything is answered.
+    /// From now on requests of clients that come to others are answered, too.
+    pub fn take_forwarded(&self, broker: Arc<Broker>) {
+        // once, at start
+        let _first_wins = self.broker.set(broker);
+    }
+
+    /// From now on calls of other brokers are answered.
     pub fn open(&self, rooms: Rooms) {
         // once, at start
         let _first_wins = self.rooms.set(rooms);
@@ -74,7 +82,10 @@ impl Service for Desk {
                 let rooms = rooms.clone();
                 async move { join::admit(&rooms, from, &body).await }.boxed()
             }
-            Kind::Forward => refused(Refusal::Answer("nothing is forwarded yet".to_owned())),
+            Kind::Forward => match self.broker.get() {
+                Some(broker) => forward::answer(broker.clone(), from, body),
+                None => refused(Refusal::Answer("this broker is starting".to_owned())),
+            },
         }
     }
 }

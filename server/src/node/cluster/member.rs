@@ -59,11 +59,11 @@ impl Member {
                     }
                 }
                 Step::WaitUntil(until_ms) => {
-                    if now_ms() - replaced_ms > LOOK_EVERY_MS {
+                    if now_ms().saturating_sub(replaced_ms) > LOOK_EVERY_MS {
                         replaced_ms = now_ms();
                         self.replace().await;
                     }
-                    self.wait(until_ms.min(now_ms() + LOOK_EVERY_MS) - now_ms()).await;
+                    self.wait(until_ms.saturating_sub(now_ms()).min(LOOK_EVERY_MS)).await;
                 }
             }
         }

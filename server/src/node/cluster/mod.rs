@@ -8,6 +8,7 @@
 mod cluster;
 mod desk;
 mod formation;
+mod forward;
 mod gather;
 mod join;
 mod kind;
