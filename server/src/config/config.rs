@@ -18,6 +18,7 @@ pub const OWN_KEYS: &[(&str, &str)] = &[
     ("tidemark.partitions.max", "10000"),
     ("tidemark.disk.reserve.bytes", "67108864"),
     ("tidemark.checkpoint.bytes", "67108864"),
+    ("tidemark.scrub.interval.ms", "302400000"),
     ("tidemark.request.memory.bytes", "a quarter of the memory"),
     ("tidemark.allow.plaintext", "false"),
     ("tidemark.raft.listener", "the voter's own entry in controller.quorum.voters"),
@@ -65,6 +66,7 @@ impl Config {
         let mut storage = StorageConfig::new(settings.data_dir()?, node_id);
         storage.reserve_bytes = settings.own("tidemark.disk.reserve.bytes")?;
         storage.checkpoint_bytes = settings.own("tidemark.checkpoint.bytes")?;
+        storage.scrub_interval = Duration::from_millis(settings.own("tidemark.scrub.interval.ms")?);
         let plaintext: bool = settings.own("tidemark.allow.plaintext")?;
         let cluster = ClusterConfig::resolve(&settings, node_id, plaintext)?;
         storage.lone = cluster.as_ref().is_none_or(|cluster| cluster.voters.is_empty());

@@ -1,7 +1,7 @@
 //! What retention would like to drop, and dropping it. The owner decides: the new log start is journaled before files go.
 
 use super::{
-    append::unless_full,
+    append::unless_lacking,
     error::{LogError, ReadError},
     log::Log,
 };
@@ -62,8 +62,8 @@ impl Log {
             && self.active().has_batches()
             && self.next_offset > self.active().base_offset
         {
-            // on a full disk the others go, and this one at the next round
-            unless_full(self.roll())?;
+            // without room or descriptors the others go, and this one at the next round
+            unless_lacking(self.roll())?;
         }
         let mut deleted = 0;
         while self.segments.get(1).is_some_and(|next| next.base_offset <= self.log_start_offset) {

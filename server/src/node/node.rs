@@ -135,6 +135,9 @@ impl Node {
         let bytes = gauge("tidemark_log_bytes", "bytes of all segments");
         let usable = gauge("tidemark_disk_usable_bytes", "bytes that the disk of the data still takes");
         let syncs = registry.counter("tidemark_journal_syncs_total", "syncs of the journal", &[]);
+        let scrubbed =
+            registry.counter("tidemark_scrubbed_bytes_total", "bytes read in search of rot in sealed segments", &[]);
+        let damaged = gauge("tidemark_log_damages", "offset ranges and whole logs that are damaged and refused");
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.gauge("tidemark_build_info", "1; the label says what runs", &version).set(1);
         move || {
@@ -144,6 +147,8 @@ impl Node {
             bytes.set(i64::try_from(sizes).unwrap_or(i64::MAX));
             usable.set(dir.usable_bytes);
             syncs.raise_to(storage.journal_syncs());
+            scrubbed.raise_to(storage.scrubbed_bytes());
+            damaged.set(i64::try_from(storage.damage_count()).unwrap_or(i64::MAX));
             registry.render()
         }
     }

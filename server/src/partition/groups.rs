@@ -31,9 +31,13 @@ impl Partitions {
             for partition in self.all() {
                 failed |= !partition.start_group(groups).await;
             }
-            let doomed = std::mem::take(&mut *self.doomed.lock().unwrap_or_else(PoisonError::into_inner));
-            for partition in doomed {
-                self.remove(groups, &partition).await;
+            let doomed = self.doomed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            for partition in &doomed {
+                self.remove(groups, partition).await;
+            }
+            if !doomed.is_empty() {
+                // what takes their places
+                self.make_missing();
             }
             let changed = self.presence_changed.notified();
             if failed {
@@ -64,11 +68,11 @@ impl Partitions {
         }
     }
 
-    async fn remove(&self, groups: &Groups, partition: &Partition) {
+    async fn remove(&self, groups: &Groups, partition: &Arc<Partition>) {
         if let Err(error) = groups.stop(&partition.replica).await {
             tracing::error!(topic_id = %partition.topic_id(), partition = partition.partition_index(), %error, "group does not stop");
         }
-        self.delete_files(partition);
+        self.bury(partition);
     }
 }
 

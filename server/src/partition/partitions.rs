@@ -65,6 +65,18 @@ const METADATA_DIR: &str = "__cluster_metadata-0";
 
 type ByTopic = HashMap<Uuid, BTreeMap<i32, Arc<Partition>>>;
 
+/// A partition whose files could not be made yet: for want of room or of file descriptors, or what was there is on its way out.
+#[derive(Debug, Clone)]
+struct Missing {
+    topic: Arc<Topic>,
+    settings: Arc<PartitionSettings>,
+}
+
+/// The name of a partition's directory.
+fn dir_name(topic: &Topic, index: i32) -> String {
+    format!("{}-{index}", topic.name)
+}
+
 /// The registry. Reads take a read lock for a moment; changes come from [`Self::apply`] alone.
 #[derive(Debug)]
 pub struct Partitions {
@@ -75,7 +87,10 @@ pub struct Partitions {
     metadata_log: Arc<Partition>,
     /// Recovered replicas that no image has claimed yet; empty after [`Self::start`].
     recovered: RwLock<HashMap<ReplicaKey, Arc<Replica>>>,
-    /// Members that go once their groups have stopped.
+    /// Held while partitions are made, configured or deleted, before any other lock of this struct: what should be here and could
+    /// not be made.
+    missing: Mutex<HashMap<ReplicaKey, Missing>>,
+    /// Members that go once their groups have stopped; until then their directories are theirs.
     pub(super) doomed: Mutex<Vec<Arc<Partition>>>,
     /// Told when there are members to be started or to go.
     pub(super) presence_changed: Notify,
@@ -123,6 +138,7 @@ impl Partitions {
             topics: RwLock::default(),
             metadata_log,
             recovered: RwLock::new(recovered),
+            missing: Mutex::default(),
             doomed: Mutex::default(),
             presence_changed: Notify::new(),
             roles: Arc::default(),
@@ -187,10 +203,11 @@ impl Partitions {
     }
 
     /// Follows a change of the metadata: makes, configures and deletes partitions. A disk's refusal is logged; the partition
-    /// then answers as one that is not here.
+    /// then answers as one that is not here, until [`Self::make_missing`] succeeds.
     pub fn apply(&self, old: &Image, new: &Image) {
         let defaults_changed =
             [-1, self.config.node_id].iter().any(|id| old.broker_configs(*id) != new.broker_configs(*id));
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut cached = Vec::new();
         for topic in new.topics() {
             let before = old.topic_by_id(topic.id);
@@ -199,14 +216,38 @@ impl Partitions {
             }
             let settings = Arc::new(self.settings_of(topic, new));
             for (index, info) in (0..).zip(&topic.partitions) {
-                self.follow(topic, index, info, &settings, &mut cached);
+                let key = (topic.id, index);
+                if self.follow(topic, index, info, &settings, &mut cached) {
+                    missing.remove(&key);
+                } else {
+                    missing.insert(key, Missing { topic: topic.clone(), settings: settings.clone() });
+                }
             }
         }
         if !cached.is_empty() {
             self.set_write_caching(&cached, true);
         }
         for gone in old.topics().filter(|topic| new.topic_by_id(topic.id).is_none()) {
+            missing.retain(|(topic_id, _), _| *topic_id != gone.id);
             self.delete(gone.id);
+        }
+    }
+
+    /// Tries again to make what could not be made: there may be room by now.
+    pub(super) fn make_missing(&self) {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cached = Vec::new();
+        missing.retain(|(_, index), Missing { topic, settings }| {
+            let place = usize::try_from(*index).unwrap_or(usize::MAX);
+            let Some(info) = topic.partitions.get(place) else { return false };
+            let made = self.follow(topic, *index, info, settings, &mut cached);
+            if made {
+                tracing::info!(topic = topic.name, partition = *index, "partition could be made now");
+            }
+            !made
+        });
+        if !cached.is_empty() {
+            self.set_write_caching(&cached, true);
         }
     }
 
@@ -217,7 +258,7 @@ impl Partitions {
         PartitionSettings::of(&resolved, self.config.producer_id_expiration_ms)
     }
 
-    /// Makes what is here what the metadata says.
+    /// Makes what is here what the metadata says. False if that has to be tried again.
     fn follow(
         &self,
         topic: &Topic,
@@ -225,22 +266,25 @@ impl Partitions {
         info: &PartitionInfo,
         settings: &Arc<PartitionSettings>,
         cached: &mut Vec<Arc<Replica>>,
-    ) {
+    ) -> bool {
         let presence = Presence::of(info, self.config.node_id);
-        let known = self.get(topic.id, index);
-        let partition = match known {
-            None if presence == Presence::Absent => return,
-            Some(known) if !known.is(&presence) => return self.doom(&known),
+        if let Some(other) = self.get(topic.id, index).filter(|known| !known.is(&presence)) {
+            self.doom(&other);
+        }
+        let partition = match self.get(topic.id, index) {
+            None if presence == Presence::Absent => return true,
+            // what had its place before is on its way out
+            None if self.has_doomed_in(&dir_name(topic, index)) => return false,
             Some(known) => {
                 known.configure(settings.clone());
                 known
             }
             None => match self.make(topic, index, &presence, settings) {
                 Ok(Some(made)) => made,
-                Ok(None) => return,
+                Ok(None) => return true,
                 Err(error) => {
                     tracing::error!(topic = topic.name, partition = index, %error, "partition could not be made");
-                    return;
+                    return false;
                 }
             },
         };
@@ -251,6 +295,7 @@ impl Partitions {
             }
             _ => {}
         }
+        true
     }
 
     /// `None` for a member whose log was lost: another takes its place.
@@ -269,7 +314,7 @@ impl Partitions {
                 if let Some(other) = recovered {
                     self.storage.abandon_replica(&other)?;
                 }
-                match self.create(key, &format!("{}-{index}", topic.name), presence, settings)? {
+                match self.create(key, &dir_name(topic, index), presence, settings)? {
                     Some(created) => created,
                     None => return Ok(None),
                 }
@@ -326,7 +371,20 @@ impl Partitions {
         self.presence_changed.notify_one();
     }
 
-    pub(super) fn delete_files(&self, partition: &Partition) {
+    /// Whether a directory is still one of a member that goes.
+    fn has_doomed_in(&self, dir: &str) -> bool {
+        let any = !self.doomed.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        any && self.storage.has_replica_in(dir)
+    }
+
+    /// Removes a member whose group has stopped.
+    pub(super) fn bury(&self, doomed: &Arc<Partition>) {
+        let _nobody_makes = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.delete_files(doomed);
+        self.doomed.lock().unwrap_or_else(PoisonError::into_inner).retain(|one| !Arc::ptr_eq(one, doomed));
+    }
+
+    fn delete_files(&self, partition: &Partition) {
         if let Err(error) = self.storage.delete_replica(&partition.replica) {
             let (topic_id, partition) = (partition.topic_id(), partition.partition_index());
             tracing::error!(%topic_id, partition, %error, "files of a deleted partition could not be removed");

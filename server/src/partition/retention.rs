@@ -2,7 +2,7 @@
 //!
 //! An edge clock without a battery starts in 1970 and jumps; one with a bad server can jump years ahead, and would take
 //! every record for old. Then retention by time is held, and says so; retention by size goes on. Not here: which segments
-//! are old (`log`), DeleteRecords.
+//! are old (`log`), DeleteRecords. A round may free what a partition's making lacked, so it tries that again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -82,6 +82,7 @@ impl Partitions {
         for partition in partitions {
             partition.retain(trusted.then_some(wall_ms)).await;
         }
+        self.make_missing();
     }
 }
 

@@ -14,7 +14,10 @@ use crate::{
     metadata::{Image, MetadataRecord, first_replicas, topic_config::BrokerDefaults},
     os::{
         clock::Clock,
-        disk::{Disk, sim::SimDisk},
+        disk::{
+            Disk,
+            sim::{Fault, SimDisk},
+        },
         random::Random,
     },
     raft::{ReplicaKind, Storage, StorageConfig},
@@ -389,4 +392,44 @@ async fn a_compare_and_append_keeps_offsets_and_gaps() {
     assert_eq!(committed(partition.append_at(ID, 0, &at(5)).unwrap()).await, 5);
     assert_eq!(base_offsets(&partition, 0), [5]);
     assert_eq!(house.after_power_cut(6).partition().log_end_offset(), 6);
+}
+
+#[tokio::test]
+async fn a_partition_that_could_not_be_made_is_made_once_there_is_room() {
+    // no descriptor for its directory's first file, or for its segment; no room
+    let lacks: [fn(&SimDisk); 3] = [
+        |disk| disk.fail(Fault::Open("partition.metadata", 24)),
+        |disk| disk.fail(Fault::Open("t-0/00000000000000000000.log", 24)),
+        |disk| disk.limit_free_space(Some(100)),
+    ];
+    for lack in lacks {
+        let mut house = House::new();
+        let mut trust = ClockTrust::default();
+        lack(&house.disk);
+        house.apply(&create(ID, "t"));
+        house.partitions.apply_retention(&mut trust, 0).await;
+        assert!(house.partitions.get(ID, 0).is_none());
+        house.disk.mend();
+        house.disk.limit_free_space(None);
+        house.partitions.apply_retention(&mut trust, 1).await;
+        assert_eq!(committed(append(&house.partition(), NOW)).await, 0);
+        let replicas = house.storage.replicas().len();
+        for seed in 0..4 {
+            let after = house.after_power_cut(seed);
+            assert_eq!((base_offsets(&after.partition(), 0), after.storage.replicas().len()), (vec![0], replicas));
+            let entries = after.disk.read_dir(Path::new(DIR)).unwrap();
+            assert!(!entries.iter().any(|entry| entry.name.ends_with("-stray")), "{entries:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_missing_partition_of_a_deleted_topic_is_not_made() {
+    let mut house = House::new();
+    house.disk.fail(Fault::Open("partition.metadata", 24));
+    house.apply(&create(ID, "t"));
+    house.apply(&[MetadataRecord::DeleteTopic { topic_id: ID }]);
+    house.disk.mend();
+    house.partitions.apply_retention(&mut ClockTrust::default(), 0).await;
+    assert!(house.partitions.get(ID, 0).is_none());
 }

@@ -11,8 +11,8 @@ use crate::os::{
 };
 
 const FILE: &str = "meta.properties";
-/// The format of the directory as a whole: its layout, journal and segments.
-const FORMAT: u32 = 1;
+/// The format of the directory as a whole: its layout, journal and segments. 1 was never released.
+const FORMAT: u32 = 2;
 
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +73,9 @@ impl MetaProperties {
         };
         let format: u32 =
             value("tidemark.format")?.parse().map_err(|_| damaged("tidemark.format is no number".into()))?;
+        if format < FORMAT {
+            return Err(StorageError::OlderFormat { path: path.to_path_buf(), found: format, known: FORMAT });
+        }
         if format > FORMAT {
             return Err(StorageError::NewerFormat { path: path.to_path_buf(), found: format, known: FORMAT });
         }

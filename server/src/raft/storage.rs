@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -35,6 +36,9 @@ use crate::{
     },
 };
 
+/// Half a week: every byte is read within a week, though a start begins a pass anew.
+const SCRUB_INTERVAL: Duration = Duration::from_millis(302_400_000);
+
 /// What the data directory is told at start.
 #[derive(Debug, Clone)]
 pub struct StorageConfig {
@@ -48,6 +52,8 @@ pub struct StorageConfig {
     pub reserve_bytes: u64,
     /// Bytes appended between two checkpoints, at most about 64 MiB: what a start may have to replay.
     pub checkpoint_bytes: u64,
+    /// How long a pass over all sealed segments takes, in search of rot.
+    pub scrub_interval: Duration,
     /// How the journal uses its files.
     pub journal: JournalConfig,
 }
@@ -61,6 +67,7 @@ impl StorageConfig {
             lone: true,
             reserve_bytes: 64 << 20,
             checkpoint_bytes: 64 << 20,
+            scrub_interval: SCRUB_INTERVAL,
             journal: JournalConfig::default(),
         }
     }
@@ -245,8 +252,9 @@ impl Storage {
             storage.checkpoint()?;
         }
         if !config.journal.inline_sync {
-            let keeper = storage.clone();
-            let handle = StorageError::at(dir, thread::spawn("checkpoint", move || checkpoint::run(&keeper)))?;
+            let (keeper, interval) = (storage.clone(), config.scrub_interval);
+            let run = move || checkpoint::run(&keeper, interval);
+            let handle = StorageError::at(dir, thread::spawn("checkpoint", run))?;
             *storage.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
         }
         Ok(storage)
@@ -305,10 +313,15 @@ impl Storage {
         self.list().by_id.values().map(|entry| (entry.key, entry.replica.clone())).collect()
     }
 
+    /// Whether a replica has the directory `name`.
+    pub fn has_replica_in(&self, name: &str) -> bool {
+        self.list().by_id.values().any(|entry| entry.dir == name)
+    }
+
     /// A new, empty replica in the directory `name`. A directory of that name that no replica owns is set aside first.
     ///
     /// # Errors
-    /// The disk's, or the journal's.
+    /// The disk's, or the journal's: there is nothing of it, and it can be tried again where only room or descriptors lacked.
     pub fn create_replica(
         &self,
         key: ReplicaKey,
@@ -325,22 +338,30 @@ impl Storage {
             self.set_aside(name, id)?;
         }
         let (topic_id, partition) = key;
-        let (disk, identity, bytes) = (shared.disk.clone(), LogIdentity { topic_id, partition }, *topic_id.as_bytes());
-        let (log, lsn, member) = match kind {
-            ReplicaKind::Solo => {
-                let record = Record::CreateReplica { replica: id, topic_id: bytes, partition, dir: name };
-                let lsn = shared.journal.append(&record, None)?;
-                (Log::create(disk, &path, identity, config)?, lsn, None)
-            }
+        let (identity, bytes, words) = (LogIdentity { topic_id, partition }, *topic_id.as_bytes(), kind.membership());
+        let (record, member) = match kind {
+            ReplicaKind::Solo => (Record::CreateReplica { replica: id, topic_id: bytes, partition, dir: name }, None),
             ReplicaKind::Voter { node, .. } | ReplicaKind::Learner { node } => {
-                let words = kind.membership();
-                let (replica, membership, node) = (id, words.as_deref().unwrap_or_default(), node.as_u64());
-                let record = Record::CreateMember { replica, topic_id: bytes, partition, node, dir: name, membership };
-                let lsn = shared.journal.append(&record, None)?;
-                let log = Log::create_with(disk, &path, identity, config, words.as_deref())?;
-                (log, lsn, Some(RecoveredMember::new(NodeId::from(node), words)))
+                let membership = words.as_deref().unwrap_or_default();
+                let (replica, topic_id, named) = (id, bytes, node.as_u64());
+                let record = Record::CreateMember { replica, topic_id, partition, node: named, dir: name, membership };
+                (record, Some(RecoveredMember::new(node, words.clone())))
             }
         };
+        let made = match kind {
+            ReplicaKind::Solo => Log::create(shared.disk.clone(), &path, identity, config),
+            _ => Log::create_with(shared.disk.clone(), &path, identity, config, words.as_deref()),
+        };
+        // the record comes last: a start makes what it names, and would find two of one that was tried twice
+        let made = made.map_err(StorageError::from).and_then(|log| Ok((log, shared.journal.append(&record, None)?)));
+        let (log, lsn) = made.inspect_err(|error| {
+            if error.lacks_descriptors() {
+                // it closes files that wait to be synced
+                shared.keeper.ask();
+            }
+            // whatever stays is set aside by the next try or the next start
+            let _ = shared.disk.remove_dir_all(&path);
+        })?;
         list.unsynced_names = true;
         let last = Captured { member, ..Captured::of(&log, lsn) };
         let held = held(State::Open(log), last.member.as_ref());

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::{
     super::{
         error::ReplicaError,
-        replica::{Appending, Durability, Held, Replica},
+        replica::{Appending, Durability, Held, Replica, State},
         role::Role,
     },
     config::{LogId, Vote},
@@ -21,7 +21,7 @@ use super::{
     membership,
 };
 use crate::{
-    journal::{Completion, JournalFailed, Record},
+    journal::{Completion, JournalError, JournalFailed, Record},
     log::{AppendError, Appended, InternalKind, Log, SequenceCheck},
 };
 
@@ -131,6 +131,7 @@ impl Replica {
                 base_offset: appended.base_offset,
                 frame: &parts,
                 frame_crc: appended.frame_crc,
+                opens_segment: appended.opens_segment,
             };
             if let Err(error) = self.shared.journal.append(&record, on_durable.map(completion)) {
                 return Err(io::Error::other(self.journal_refused(&mut held.state, &error, appended.index)));
@@ -188,7 +189,7 @@ impl Replica {
             let _ = sender.send(result);
         });
         if let Err(error) = self.shared.journal.append(&record, Some(told)) {
-            return Err(io::Error::other(self.fail(state, &error.to_string())));
+            return Err(io::Error::other(self.refused(state, &error)));
         }
         member.vote = Some(*vote);
         let leads = vote.committed && vote.leader_id.voted_for == member.node;
@@ -234,7 +235,8 @@ impl Replica {
         let record = Record::Truncate { replica: self.id, next_index, next_offset: log.log_end_offset() };
         match self.shared.journal.append(&record, None) {
             Ok(_) => Ok(()),
-            Err(error) => Err(io::Error::other(self.fail(state, &error.to_string()))),
+            // without the record a replay brings back what was there: it was of no majority, and is taken back again
+            Err(error) => Err(io::Error::other(self.refused(state, &error))),
         }
     }
 
@@ -257,6 +259,14 @@ impl Replica {
         }
     }
 
+    /// The journal did not take a record. Where it only had no room, nothing was written: the group stops, the broker goes on.
+    fn refused(&self, state: &mut State, error: &JournalError) -> ReplicaError {
+        match error {
+            JournalError::Full { .. } => ReplicaError::Storage(error.to_string()),
+            _ => self.fail(state, &error.to_string()),
+        }
+    }
+
     /// Takes committed frames: the high watermark moves, and with an order the log start.
     pub(super) fn apply_frames(&self, frames: &[(LogId, Frame)]) -> io::Result<()> {
         let mut held = self.write();
@@ -264,8 +274,8 @@ impl Replica {
             return Err(io::Error::other("the replica is in no group"));
         };
         let (mut high_watermark, mut bytes, mut log_start) = (member.high_watermark(), 0, None);
-        for (id, frame) in frames {
-            high_watermark = member.note_applied(*id, frame);
+        for (_, frame) in frames {
+            high_watermark = high_watermark.max(frame.next_offset);
             match frame.effect {
                 Effect::Batch => bytes += frame.size,
                 Effect::LogStart(offset) => log_start = log_start.max(Some(offset.min(high_watermark))),
@@ -284,9 +294,12 @@ impl Replica {
             });
             let record = Record::LogStart { replica: self.id, log_start_offset: offset };
             if let Err(error) = self.shared.journal.append(&record, Some(told)) {
-                return Err(io::Error::other(self.fail(state, &error.to_string())));
+                return Err(io::Error::other(self.refused(state, &error)));
             }
             state.log_mut().map_err(io::Error::other)?.set_log_start(offset);
+        }
+        for (id, frame) in frames {
+            member.note_applied(*id, frame);
         }
         drop(held);
         self.commit(high_watermark, bytes);
