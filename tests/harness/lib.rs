@@ -16,6 +16,8 @@
 
 pub mod apache;
 pub mod broker;
+#[path = "../checker/mod.rs"]
+pub mod checker;
 pub mod connection;
 mod process;
 pub mod wait;

@@ -1,0 +1,78 @@
+//! Void runs, and the windows behind faults.
+
+use super::history::History;
+use crate::checker::{Event, State, Verdict};
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// Sends that are all seen, so many per second for so many seconds; the values go on from `value`.
+fn busy(history: &mut History, value: &mut u64, per_second: u64, seconds: u64) {
+    for _ in 0..per_second * seconds {
+        history.send(0, "a-0", *value + 1, *value as i64);
+        history.poll(1, "a-0", &[(*value as i64, *value + 1)]);
+        *value += 1;
+        history.time_ns += SECOND_NS / per_second - 4000;
+    }
+}
+
+fn kill(history: &mut History) {
+    for state in [State::Begin, State::End] {
+        history.event(Event::Fault { kind: "leader kill".to_owned(), state, detail: "node 2".to_owned() });
+    }
+}
+
+#[test]
+fn a_run_that_was_idle_before_the_first_fault_is_void() {
+    for (per_second, verdict) in [(200, Verdict::Valid), (50, Verdict::Void)] {
+        let (mut history, mut value) = (History::default(), 0);
+        busy(&mut history, &mut value, per_second, 2);
+        kill(&mut history);
+        busy(&mut history, &mut value, 200, 1);
+        history.finals();
+        let report = history.judge();
+        assert_eq!(report.verdict, verdict, "{report}");
+        assert!((report.faults[0].rate_before - per_second as f64).abs() < 5.0, "{report}");
+    }
+}
+
+#[test]
+fn a_history_without_a_final_phase_proves_nothing() {
+    let mut history = History::default();
+    history.send(0, "a-0", 1, 0);
+    let report = history.judge();
+    assert_eq!(report.verdict, Verdict::Void, "{report}");
+    assert_eq!(report.verdict.exit_code(), 3);
+}
+
+#[test]
+fn windows_belong_to_the_fault_that_they_span() {
+    let (mut history, mut value) = (History::default(), 0);
+    busy(&mut history, &mut value, 200, 1);
+    kill(&mut history);
+    history.time_ns += 3 * SECOND_NS;
+    busy(&mut history, &mut value, 200, 1);
+    kill(&mut history);
+    history.time_ns += SECOND_NS;
+    busy(&mut history, &mut value, 200, 1);
+    history.finals();
+    let report = history.judge();
+    let gaps: Vec<_> = report.faults.iter().map(|fault| fault.key_gap_ns / (SECOND_NS / 10)).collect();
+    assert_eq!(gaps, [30, 10], "{report}");
+    assert_eq!(report.fault_keys, [Some("a-0".to_owned()), Some("a-0".to_owned())]);
+    assert!(report.to_string().contains("leader kill: 2 times"), "{report}");
+}
+
+#[test]
+fn the_worst_lag_is_from_acknowledgement_to_poll() {
+    let mut history = History::default();
+    history.send(0, "a-0", 1, 0);
+    history.poll(1, "a-0", &[(0, 1)]);
+    history.send(0, "a-0", 2, 1);
+    let acked_ns = history.time_ns;
+    history.time_ns += SECOND_NS;
+    history.send(0, "a-0", 3, 2);
+    history.poll(1, "a-0", &[(1, 2), (2, 3)]);
+    let lag_ns = history.time_ns - acked_ns;
+    history.finals();
+    assert_eq!(history.judge().lag_ns_max, lag_ns);
+}
