@@ -107,13 +107,13 @@ impl Checker {
             self.processes.entry(operation.process).or_default().positions.clear();
         }
         if operation.kind == Kind::Invoke {
-            return self.on_invoke(operation, index);
+            return self.on_invoke(operation, index, time_ns);
         }
         let open = self.processes.entry(operation.process).or_default().end(operation)?;
         self.on_completion(operation, &open, index, time_ns)
     }
 
-    fn on_invoke(&mut self, operation: &Operation, index: u64) -> Result<(), String> {
+    fn on_invoke(&mut self, operation: &Operation, index: u64, time_ns: u64) -> Result<(), String> {
         let txn = if operation.function == Function::Txn { self.txns.len() as u32 } else { NO_TXN };
         let first = self.sends.all.len() as u32;
         let mut open = Open {
@@ -138,6 +138,7 @@ impl Checker {
                         seen: false,
                         seen_at_end: false,
                     };
+                    self.timeline.on_send(sent.key, time_ns);
                     self.sends.add(sent).ok_or_else(|| format!("value {value} is sent a second time"))?;
                 }
                 MicroOp::Latest(asked) | MicroOp::LastStable(asked) => {

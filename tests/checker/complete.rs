@@ -89,13 +89,10 @@ impl Checker {
         if own.is_none() {
             return Err(format!("value {value} was not part of what line {} began", at.open.invoke));
         }
-        if at.operation.kind != Kind::Ok {
-            return Ok(());
-        }
         if self.final_phase == FinalPhase::Missing {
-            self.timeline.on_acked(key, at.time_ns);
+            self.timeline.on_send_end(key, at.operation.kind == Kind::Ok, at.time_ns);
         }
-        if let Some(offset) = offset {
+        if let Some(offset) = offset.filter(|_| at.operation.kind == Kind::Ok) {
             self.observe(at.index, key, offset, value);
             self.keys.log(key).on_acked(offset, at.time_ns);
             let process = self.processes.entry(at.operation.process).or_default();

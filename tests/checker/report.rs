@@ -46,7 +46,7 @@ pub struct FaultSeen {
     pub time_ns: u64,
     /// Acknowledged sends per second in the 5 s before it.
     pub rate_before: f64,
-    /// The longest time without an acknowledged send, until the next fault.
+    /// The longest time that sends waited without one acknowledgement, until the next fault.
     pub gap_ns: u64,
     /// The same for the key that waited longest.
     pub key_gap_ns: u64,

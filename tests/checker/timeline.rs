@@ -11,11 +11,28 @@ const RATE_WINDOW_NS: u64 = 5_000_000_000;
 /// Sends are counted in steps of this.
 const STEP_NS: u64 = 100_000_000;
 
-/// The last acknowledgement, and how many faults had begun by then.
-#[derive(Debug, Clone, Copy)]
-struct LastOk {
-    time_ns: u64,
-    faults: usize,
+/// Sends that wait, to one key or to any.
+#[derive(Debug, Clone, Copy, Default)]
+struct Waiting {
+    under_way: u64,
+    /// Since when something waits and nothing was acknowledged, and how many faults had begun by then.
+    since: Option<(u64, usize)>,
+}
+
+impl Waiting {
+    fn begin(&mut self, time_ns: u64, faults: usize) {
+        self.under_way += 1;
+        self.since.get_or_insert((time_ns, faults));
+    }
+
+    /// How long nothing was acknowledged, if this is the first again, and how many faults had begun before.
+    fn end(&mut self, acked: bool, time_ns: u64, faults: usize) -> Option<(u64, usize)> {
+        self.under_way = self.under_way.saturating_sub(1);
+        let (since_ns, then) = self.since.filter(|_| acked)?;
+        // who still waits has waited since now: one acknowledgement shows that the key is there
+        self.since = (self.under_way > 0).then_some((time_ns, faults));
+        Some((time_ns - since_ns, then))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -23,8 +40,8 @@ pub(super) struct Timeline {
     pub(super) faults: Vec<FaultSeen>,
     first_ns: Option<u64>,
     steps: VecDeque<(u64, u64)>,
-    last_ok: Option<LastOk>,
-    last_ok_of: HashMap<u32, LastOk>,
+    any: Waiting,
+    by_key: HashMap<u32, Waiting>,
 }
 
 impl Timeline {
@@ -33,7 +50,32 @@ impl Timeline {
         self.first_ns.get_or_insert(time_ns);
     }
 
-    pub(super) fn on_acked(&mut self, key: u32, time_ns: u64) {
+    /// A send begins.
+    pub(super) fn on_send(&mut self, key: u32, time_ns: u64) {
+        let faults = self.faults.len();
+        self.any.begin(time_ns, faults);
+        self.by_key.entry(key).or_default().begin(time_ns, faults);
+    }
+
+    /// A send ends.
+    pub(super) fn on_send_end(&mut self, key: u32, acked: bool, time_ns: u64) {
+        if acked {
+            self.count(time_ns);
+        }
+        let faults = self.faults.len();
+        let gap = self.any.end(acked, time_ns, faults);
+        if let Some((fault, gap_ns)) = self.fault_of(gap) {
+            fault.gap_ns = fault.gap_ns.max(gap_ns);
+        }
+        let gap = self.by_key.entry(key).or_default().end(acked, time_ns, faults);
+        if let Some((fault, gap_ns)) = self.fault_of(gap)
+            && gap_ns > fault.key_gap_ns
+        {
+            (fault.key_gap_ns, fault.key) = (gap_ns, Some(key));
+        }
+    }
+
+    fn count(&mut self, time_ns: u64) {
         let step = time_ns / STEP_NS;
         match self.steps.back_mut() {
             Some((last, count)) if *last == step => *count += 1,
@@ -42,24 +84,13 @@ impl Timeline {
         while self.steps.front().is_some_and(|(first, _)| first + RATE_WINDOW_NS / STEP_NS < step) {
             self.steps.pop_front();
         }
-        let now = LastOk { time_ns, faults: self.faults.len() };
-        let before = self.last_ok.replace(now);
-        if let Some((fault, gap_ns)) = self.gap(before, time_ns) {
-            fault.gap_ns = fault.gap_ns.max(gap_ns);
-        }
-        let before = self.last_ok_of.insert(key, now);
-        if let Some((fault, gap_ns)) = self.gap(before, time_ns)
-            && gap_ns > fault.key_gap_ns
-        {
-            (fault.key_gap_ns, fault.key) = (gap_ns, Some(key));
-        }
     }
 
     /// The fault that a gap belongs to: the first that began in it, else the last before it.
-    fn gap(&mut self, before: Option<LastOk>, time_ns: u64) -> Option<(&mut FaultSeen, u64)> {
-        let before = before?;
-        let place = before.faults.min(self.faults.len().checked_sub(1)?);
-        Some((&mut self.faults[place], time_ns - before.time_ns))
+    fn fault_of(&mut self, gap: Option<(u64, usize)>) -> Option<(&mut FaultSeen, u64)> {
+        let (gap_ns, then) = gap?;
+        let place = then.min(self.faults.len().checked_sub(1)?);
+        Some((&mut self.faults[place], gap_ns))
     }
 
     pub(super) fn on_fault(&mut self, kind: String, detail: String, time_ns: u64) {

@@ -20,6 +20,8 @@ pub mod broker;
 pub mod checker;
 pub mod connection;
 mod process;
+#[path = "../rig/mod.rs"]
+pub mod rig;
 pub mod wait;
 
 pub use apache::Apache;

@@ -1,7 +1,7 @@
 //! Void runs, and the windows behind faults.
 
-use super::history::History;
-use crate::checker::{Event, State, Verdict};
+use super::history::{History, send, sent};
+use crate::checker::{Event, Function, Kind, State, Verdict};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -44,16 +44,37 @@ fn a_history_without_a_final_phase_proves_nothing() {
     assert_eq!(report.verdict.exit_code(), 3);
 }
 
+/// A send that waits so long.
+fn waits(history: &mut History, value: &mut u64, ns: u64) {
+    history.line(0, Kind::Invoke, Function::Send, vec![send("a-0", *value + 1)]);
+    history.time_ns += ns;
+    history.line(0, Kind::Ok, Function::Send, vec![sent("a-0", *value + 1, *value as i64)]);
+    history.poll(1, "a-0", &[(*value as i64, *value + 1)]);
+    *value += 1;
+}
+
+/// A key that nobody writes to is not out of reach.
+#[test]
+fn idle_time_is_no_outage() {
+    let (mut history, mut value) = (History::default(), 0);
+    busy(&mut history, &mut value, 200, 1);
+    kill(&mut history);
+    history.time_ns += 9 * SECOND_NS;
+    waits(&mut history, &mut value, SECOND_NS);
+    history.finals();
+    let report = history.judge();
+    assert_eq!(report.faults[0].key_gap_ns / (SECOND_NS / 10), 10, "{report}");
+}
+
 #[test]
 fn windows_belong_to_the_fault_that_they_span() {
     let (mut history, mut value) = (History::default(), 0);
     busy(&mut history, &mut value, 200, 1);
-    kill(&mut history);
-    history.time_ns += 3 * SECOND_NS;
-    busy(&mut history, &mut value, 200, 1);
-    kill(&mut history);
-    history.time_ns += SECOND_NS;
-    busy(&mut history, &mut value, 200, 1);
+    for outage_ns in [3 * SECOND_NS, SECOND_NS] {
+        kill(&mut history);
+        waits(&mut history, &mut value, outage_ns);
+        busy(&mut history, &mut value, 200, 1);
+    }
     history.finals();
     let report = history.judge();
     let gaps: Vec<_> = report.faults.iter().map(|fault| fault.key_gap_ns / (SECOND_NS / 10)).collect();

@@ -1,0 +1,166 @@
+//! Does faults to a set of broker processes: finds out who leads and who controls, and undoes what it did. Works for one
+//! broker as for many; what needs more brokers than there are is not done. Not here: when (`schedule`), and faults of disks
+//! and clocks, which need a broker built for them.
+
+use std::{sync::Arc, time::Duration};
+
+use tidemark_client::{Client, ClientConfig, ClientError, RetryConfig};
+use tokio::runtime::Runtime;
+
+use super::{
+    client::Key,
+    fleet::Fleet,
+    keys::LiveKeys,
+    network::{Condition, Network},
+    random::Random,
+    schedule::{Fault, Faults, Step},
+};
+
+/// How long the cluster may take to say who leads.
+const ASK_LIMIT: Duration = Duration::from_secs(5);
+/// Brokers without which a replica that lost its data cannot be refilled.
+const WIPE_NODES_MIN: usize = 3;
+
+/// What a step does, decided before it is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Deed {
+    Kill(usize),
+    KillAll,
+    Stop(usize),
+    Isolate(usize),
+    CutOneWay(usize, usize),
+    Wipe(usize),
+}
+
+/// A cluster under test.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Its processes.
+    pub fleet: Fleet,
+    /// What lies between them; None if they call each other directly.
+    pub network: Option<Network>,
+    /// Kafka's broker ids, by place in the fleet.
+    node_ids: Vec<i32>,
+    keys: Arc<LiveKeys>,
+    runtime: Runtime,
+    deed: Option<Deed>,
+}
+
+impl Cluster {
+    /// Fleet, the ids of its brokers, and the keys whose leaders are to be struck.
+    ///
+    /// # Panics
+    /// If the system gives no thread.
+    pub fn new(fleet: Fleet, network: Option<Network>, node_ids: Vec<i32>, keys: Arc<LiveKeys>) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let cluster = Self { fleet, network, node_ids, keys, runtime, deed: None };
+        cluster.name_processes();
+        cluster
+    }
+
+    /// The network knows brokers by their processes, which change with every start.
+    fn name_processes(&self) {
+        let Some(network) = &self.network else { return };
+        for node in 0..self.fleet.len() {
+            self.fleet.process_id(node).iter().for_each(|pid| network.set_process(node, *pid));
+        }
+    }
+
+    /// Asks whoever answers; a fresh client, so that nothing is remembered.
+    fn ask<T>(&self, question: impl AsyncFn(Client) -> Result<T, ClientError>) -> Option<T> {
+        let mut config = ClientConfig::new(self.fleet.bootstrap());
+        (config.request_timeout, config.connect_timeout) = (ASK_LIMIT, ASK_LIMIT);
+        config.retry = RetryConfig { timeout: ASK_LIMIT, ..RetryConfig::default() };
+        let asked = async { question(Client::connect(config).await?).await };
+        self.runtime.block_on(async { tokio::time::timeout(ASK_LIMIT, asked).await.ok()?.ok() })
+    }
+
+    fn place_of(&self, node_id: i32) -> Option<usize> {
+        self.node_ids.iter().position(|known| *known == node_id)
+    }
+
+    /// Who leads a key, as the cluster says it.
+    pub fn leader(&self, key: &Key) -> Option<usize> {
+        let topic = self.ask(async |client| client.topic(&key.topic).await)?;
+        let partition = topic.partitions.iter().find(|partition| partition.partition == key.partition)?;
+        self.place_of(partition.leader?)
+    }
+
+    /// Who is the controller, as DescribeCluster says it; a broker may name itself there if it passes requests on.
+    pub fn controller(&self) -> Option<usize> {
+        let described = self.ask(async |client| client.admin().describe_cluster().await)?;
+        self.place_of(described.controller_id?)
+    }
+
+    fn decide(&self, step: &Step) -> Option<Deed> {
+        let alive = self.fleet.alive();
+        let any = step.pick(&alive)?;
+        let key =
+            || step.pick(&(0..self.keys.live().len()).collect::<Vec<_>>()).map(|n| self.keys.live().swap_remove(n));
+        match step.fault {
+            Fault::LeaderKill => self.leader(&key()?).map(Deed::Kill),
+            Fault::FollowerKill => {
+                let leader = self.leader(&key()?)?;
+                let others: Vec<_> = alive.into_iter().filter(|node| *node != leader).collect();
+                step.pick(&others).map(Deed::Kill)
+            }
+            Fault::ControllerKill => self.controller().map(Deed::Kill),
+            Fault::AllKill => Some(Deed::KillAll),
+            Fault::Stop => Some(Deed::Stop(any)),
+            Fault::Wipe => (alive.len() >= WIPE_NODES_MIN).then_some(Deed::Wipe(any)),
+            Fault::Cut if alive.len() > 1 && self.network.is_some() => Some(Deed::Isolate(any)),
+            Fault::CutOneWay if alive.len() > 1 && self.network.is_some() => {
+                let others: Vec<_> = alive.into_iter().filter(|node| *node != any).collect();
+                step.pick(&others).map(|to| Deed::CutOneWay(any, to))
+            }
+            Fault::Cut | Fault::CutOneWay | Fault::SlowDisk | Fault::FullDisk | Fault::ClockJump => None,
+            Fault::Membership => None,
+        }
+    }
+
+    /// All run and reach each other; who is dead starts again, in an order that `pick` decides.
+    pub fn heal(&mut self, pick: u64) {
+        if let Some(network) = &self.network {
+            network.heal();
+        }
+        let mut random = Random::new(pick);
+        let mut left: Vec<_> = (0..self.fleet.len()).collect();
+        while !left.is_empty() {
+            let node = left.swap_remove(random.below(left.len() as u64) as usize);
+            self.fleet.go_on(node);
+            self.fleet.start_again(node);
+        }
+        self.name_processes();
+    }
+}
+
+impl Faults for Cluster {
+    fn describe(&mut self, step: &Step) -> Option<String> {
+        self.deed = self.decide(step);
+        let id = |node: &usize| self.node_ids.get(*node).copied().unwrap_or(-1);
+        Some(match self.deed.as_ref()? {
+            Deed::KillAll => "all".to_owned(),
+            Deed::Kill(node) | Deed::Stop(node) | Deed::Isolate(node) | Deed::Wipe(node) => {
+                format!("broker {}", id(node))
+            }
+            Deed::CutOneWay(from, to) => format!("broker {} to {}", id(from), id(to)),
+        })
+    }
+
+    fn begin(&mut self, _: &Step) {
+        match (&self.deed, &self.network) {
+            (Some(Deed::Kill(node)), _) => self.fleet.kill(*node),
+            (Some(Deed::KillAll), _) => self.fleet.kill_all(),
+            (Some(Deed::Stop(node)), _) => self.fleet.stop(*node),
+            (Some(Deed::Wipe(node)), _) => self.fleet.wipe(*node),
+            (Some(Deed::Isolate(node)), Some(network)) => network.isolate(*node, 0..self.fleet.len()),
+            (Some(Deed::CutOneWay(from, to)), Some(network)) => network.set(*from, *to, Condition::Cut),
+            (Some(Deed::Isolate(_) | Deed::CutOneWay(..)), None) | (None, _) => {}
+        }
+    }
+
+    fn end(&mut self, step: &Step) {
+        self.heal(step.pick);
+        self.deed = None;
+    }
+}

@@ -1,0 +1,153 @@
+//! A set of broker processes, each with its arguments: killed, stopped for a while, started again as they were.
+
+use std::{net::SocketAddr, path::PathBuf, time::Instant};
+
+use rustix::process::Signal;
+
+use crate::{Broker, BrokerOptions, wait::PATIENCE};
+
+struct Node {
+    /// Says where its data are and, once it has run, where it listens.
+    options: BrokerOptions,
+    data: PathBuf,
+    address: SocketAddr,
+    broker: Option<Broker>,
+}
+
+/// Broker processes, by their place from 0. Dropped, all are killed.
+pub struct Fleet {
+    nodes: Vec<Node>,
+    /// Data of all of them, if the fleet owns it.
+    _home: Option<tempfile::TempDir>,
+}
+
+impl Fleet {
+    /// Starts brokers over temporary directories, one after the other.
+    ///
+    /// # Panics
+    /// If one does not start; the message holds what it printed.
+    pub fn start(options: Vec<BrokerOptions>) -> Self {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let data = (0..options.len()).map(|place| home.path().join(place.to_string())).collect();
+        let mut fleet = Self::start_over(options, data);
+        fleet._home = Some(home);
+        fleet
+    }
+
+    /// Starts brokers over these directories.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn start_over(options: Vec<BrokerOptions>, data: Vec<PathBuf>) -> Self {
+        let node = |(options, data): (BrokerOptions, PathBuf)| {
+            let options = options.data(&data);
+            let broker = options.clone().start();
+            let address = broker.kafka();
+            // from now on it is to be found where it is
+            Node { options: options.listen(address), data, address, broker: Some(broker) }
+        };
+        Self { nodes: options.into_iter().zip(data).map(node).collect(), _home: None }
+    }
+
+    /// How many there are, dead or alive.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is none at all.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// `host:port` of all.
+    pub fn bootstrap(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| node.address.to_string()).collect()
+    }
+
+    /// Where clients find one.
+    pub fn address(&self, node: usize) -> SocketAddr {
+        self.nodes[node].address
+    }
+
+    /// Where its data are.
+    pub fn data(&self, node: usize) -> &PathBuf {
+        &self.nodes[node].data
+    }
+
+    /// Its process, if it has one.
+    pub fn process_id(&self, node: usize) -> Option<u32> {
+        self.nodes[node].broker.as_ref().map(Broker::id)
+    }
+
+    /// Those that have a process, which may be stopped.
+    pub fn alive(&self) -> Vec<usize> {
+        (0..self.len()).filter(|node| self.nodes[*node].broker.is_some()).collect()
+    }
+
+    /// `kill -9`; one that is dead stays so.
+    pub fn kill(&mut self, node: usize) {
+        if let Some(mut broker) = self.nodes[node].broker.take() {
+            broker.kill();
+        }
+    }
+
+    /// `kill -9` of all, without a pause between them.
+    pub fn kill_all(&mut self) {
+        for node in &self.nodes {
+            node.broker.iter().for_each(|broker| broker.signal(Signal::KILL));
+        }
+        (0..self.len()).for_each(|node| self.kill(node));
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn terminate(&mut self, node: usize) {
+        self.go_on(node);
+        if let Some(mut broker) = self.nodes[node].broker.take() {
+            broker.terminate();
+        }
+    }
+
+    /// SIGSTOP.
+    pub fn stop(&mut self, node: usize) {
+        self.nodes[node].broker.iter().for_each(|broker| broker.signal(Signal::STOP));
+    }
+
+    /// SIGCONT.
+    pub fn go_on(&mut self, node: usize) {
+        self.nodes[node].broker.iter().for_each(|broker| broker.signal(Signal::CONT));
+    }
+
+    /// Starts one again with the arguments, data and port that it had; one that runs is left alone.
+    ///
+    /// # Panics
+    /// If it does not start; the message holds what it printed.
+    pub fn start_again(&mut self, node: usize) {
+        let node = &mut self.nodes[node];
+        let end = Instant::now() + PATIENCE;
+        while node.broker.is_none() {
+            match node.options.clone().try_start() {
+                Ok(broker) => node.broker = Some(broker),
+                // a client that looked for the broker may hold its port for a moment
+                Err(said) if said.contains("in use") && Instant::now() < end => {
+                    std::thread::sleep(std::time::Duration::from_millis(50));
+                }
+                Err(said) => panic!("the broker did not start again; it said:\n{said}"),
+            }
+        }
+    }
+
+    /// Kills one and removes all of its data.
+    ///
+    /// # Panics
+    /// If the directory cannot be removed.
+    pub fn wipe(&mut self, node: usize) {
+        self.kill(node);
+        std::fs::remove_dir_all(&self.nodes[node].data).expect("a data directory");
+    }
+}
+
+impl std::fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fleet").field("addresses", &self.bootstrap()).finish_non_exhaustive()
+    }
+}
