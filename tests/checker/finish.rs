@@ -126,9 +126,7 @@ fn is_unseen(checker: &Checker, sent: &Sent) -> Option<&'static str> {
     match checker.final_phase {
         FinalPhase::Missing => None,
         _ if sent.outcome == Kind::Ok && !sent.seen => Some("acknowledged, and nobody saw it to the end"),
-        _ if checker.polled_at_end > 0 && sent.seen && !sent.seen_at_end => {
-            Some("seen once, and is gone at the end")
-        }
+        _ if checker.polled_at_end > 0 && sent.seen && !sent.seen_at_end => Some("seen once, and is gone at the end"),
         _ => None,
     }
 }

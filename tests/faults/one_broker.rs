@@ -5,15 +5,15 @@ use std::{path::Path, time::Duration};
 use harness::{
     BrokerOptions,
     checker::{Anomaly, Kind, Replica, Verdict, compare_directories},
-    rig::{Fault, Fleet},
+    rig::{Fault, Fleet, Network},
 };
 
-use crate::run::Run;
+use crate::run::{IMPATIENT, PATIENT, Run};
 
 fn prepare(name: &'static str) -> Run {
     let broker = BrokerOptions::new(env!("CARGO_BIN_EXE_tidemark"));
     // the id that a broker has if none is set
-    Run::prepare(name, Fleet::start(vec![broker]), None, vec![1])
+    Run::prepare(name, Fleet::start(vec![broker]), None, vec![1], PATIENT)
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -33,10 +33,27 @@ fn copy(from: &Path, to: &Path) {
 fn kills_and_stops_of_one_broker_show_no_anomaly() {
     let mut run = prepare("one-broker");
     let mix = [(Fault::AllKill, 2), (Fault::LeaderKill, 1), (Fault::ControllerKill, 1), (Fault::Stop, 1)];
-    let faults = run.faults(&mix);
+    let faults = run.faults(&mix, 10);
     let report = run.judge(Duration::from_secs(120), Verdict::Valid);
     assert!(faults >= 2 && report.faults.len() == faults, "{report}");
     assert!(report.acked > 1_000 && report.count(Kind::Ok) > report.count(Kind::Fail), "{report}");
+}
+
+/// Clients that are cut off give up, and do not know what became of their records.
+#[test]
+fn cuts_between_clients_and_the_broker_show_no_anomaly() {
+    let network = Network::start();
+    let front = network.front(0);
+    let advertised = format!("PLAINTEXT://{}", front.address());
+    let broker = BrokerOptions::new(env!("CARGO_BIN_EXE_tidemark")).set("advertised.listeners", &advertised);
+    let mut fleet = Fleet::start(vec![broker]);
+    front.set_target(fleet.address(0));
+    fleet.reach_at(0, front.address());
+    let mut run = Run::prepare("cut-off", fleet, Some(network), vec![1], IMPATIENT);
+    let faults = run.faults(&[(Fault::Cut, 1), (Fault::CutOneWay, 2)], 8);
+    let report = run.judge(Duration::from_secs(120), Verdict::Valid);
+    assert!(faults >= 2 && report.faults.len() == faults, "{report}");
+    assert!(report.count(Kind::Info) > 0, "nobody gave up: {report}");
 }
 
 /// The rig must be able to fail: a broker that comes back with what it held a while ago has lost what it acknowledged since.

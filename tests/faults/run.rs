@@ -15,8 +15,10 @@ use harness::{
 };
 use tidemark_client::{Client, ClientConfig, admin::NewTopic};
 
-/// How long clients try to deliver a record; above any fault of these runs, so that most outcomes are known.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long clients try to deliver a record, above any fault of these runs: most outcomes are known.
+pub const PATIENT: Duration = Duration::from_secs(20);
+/// Below many of them: outcomes are unknown, and processes are retired.
+pub const IMPATIENT: Duration = Duration::from_millis(1_200);
 const TOPICS: usize = 5;
 const PARTITIONS: i32 = 2;
 /// One run at a time: each is held to a rate.
@@ -65,8 +67,14 @@ async fn create_topics(bootstrap: &[String], topics: &[String], replication_fact
 }
 
 impl Run {
-    /// Makes the topics on a running fleet, whose brokers have these ids.
-    pub fn prepare(name: &'static str, fleet: Fleet, network: Option<Network>, node_ids: Vec<i32>) -> Self {
+    /// Makes the topics on a running fleet, whose brokers have these ids. Clients try to deliver a record for so long.
+    pub fn prepare(
+        name: &'static str,
+        fleet: Fleet,
+        network: Option<Network>,
+        node_ids: Vec<i32>,
+        delivery_timeout: Duration,
+    ) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let seed = number_from("FAULTS_SEED", 1);
         let topics: Vec<_> = (0..TOPICS).map(|n| format!("{name}-{n}")).collect();
@@ -77,8 +85,8 @@ impl Run {
         let recorder = Recorder::create(&place(name, seed), Settings::default()).expect("a file for the history");
         let keys = Arc::new(LiveKeys::new(topics, PARTITIONS));
         let factories: Vec<Arc<dyn Factory>> = vec![
-            Arc::new(Own::new(&bootstrap, DELIVERY_TIMEOUT)),
-            Arc::new(Librdkafka::new(&bootstrap, DELIVERY_TIMEOUT)),
+            Arc::new(Own::new(&bootstrap, delivery_timeout)),
+            Arc::new(Librdkafka::new(&bootstrap, delivery_timeout)),
         ];
         let cluster = Cluster::new(fleet, network, node_ids, Arc::clone(&keys));
         Self { cluster, recorder: Arc::new(recorder), name, seed, keys, factories, _alone: alone }
@@ -106,9 +114,10 @@ impl Run {
         harness::eventually("records are acknowledged", harness::wait::PATIENCE, is_enough);
     }
 
-    /// Follows a plan under load; all is healed when it ends. Gives the number of faults that were done.
-    pub fn faults(&mut self, mix: &[(Fault, u64)]) -> usize {
-        let seconds = number_from("FAULTS_SECONDS", 10);
+    /// Follows a plan under load for so many seconds, if no others are asked for; all is healed when it ends. Gives the
+    /// number of faults that were done.
+    pub fn faults(&mut self, mix: &[(Fault, u64)], seconds: u64) -> usize {
+        let seconds = number_from("FAULTS_SECONDS", seconds);
         let pace = Pace { total_ms: seconds * 1000, calm_ms: (1_000, 2_500), lasts_ms_max: 2_000 };
         let schedule = Schedule::draw(self.seed, pace, mix);
         println!("{}: FAULTS_SEED={} FAULTS_SECONDS={seconds}\n{schedule}", self.name, self.seed);

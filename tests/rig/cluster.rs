@@ -11,7 +11,7 @@ use super::{
     client::Key,
     fleet::Fleet,
     keys::LiveKeys,
-    network::{Condition, Network},
+    network::{Condition, Network, OUTSIDE},
     random::Random,
     schedule::{Fault, Faults, Step},
 };
@@ -68,7 +68,8 @@ impl Cluster {
 
     /// Asks whoever answers; a fresh client, so that nothing is remembered.
     fn ask<T>(&self, question: impl AsyncFn(Client) -> Result<T, ClientError>) -> Option<T> {
-        let mut config = ClientConfig::new(self.fleet.bootstrap());
+        let direct = (0..self.fleet.len()).map(|node| self.fleet.address(node).to_string());
+        let mut config = ClientConfig::new(direct);
         (config.request_timeout, config.connect_timeout) = (ASK_LIMIT, ASK_LIMIT);
         config.retry = RetryConfig { timeout: ASK_LIMIT, ..RetryConfig::default() };
         let asked = async { question(Client::connect(config).await?).await };
@@ -92,6 +93,12 @@ impl Cluster {
         self.place_of(described.controller_id?)
     }
 
+    /// Whom a broker can be cut off from: the other brokers, or the clients if there is no other.
+    fn others(&self, node: usize) -> Vec<usize> {
+        let others: Vec<_> = (0..self.fleet.len()).filter(|other| *other != node).collect();
+        if others.is_empty() { vec![OUTSIDE] } else { others }
+    }
+
     fn decide(&self, step: &Step) -> Option<Deed> {
         let alive = self.fleet.alive();
         let any = step.pick(&alive)?;
@@ -108,10 +115,12 @@ impl Cluster {
             Fault::AllKill => Some(Deed::KillAll),
             Fault::Stop => Some(Deed::Stop(any)),
             Fault::Wipe => (alive.len() >= WIPE_NODES_MIN).then_some(Deed::Wipe(any)),
-            Fault::Cut if alive.len() > 1 && self.network.is_some() => Some(Deed::Isolate(any)),
-            Fault::CutOneWay if alive.len() > 1 && self.network.is_some() => {
-                let others: Vec<_> = alive.into_iter().filter(|node| *node != any).collect();
-                step.pick(&others).map(|to| Deed::CutOneWay(any, to))
+            Fault::Cut if self.network.is_some() => Some(Deed::Isolate(any)),
+            Fault::CutOneWay if self.network.is_some() => {
+                let other = step.pick(&self.others(any))?;
+                // the low bit chose the broker already
+                let (from, to) = if step.pick >> 32 & 1 == 0 { (any, other) } else { (other, any) };
+                Some(Deed::CutOneWay(from, to))
             }
             Fault::Cut | Fault::CutOneWay | Fault::SlowDisk | Fault::FullDisk | Fault::ClockJump => None,
             Fault::Membership => None,
@@ -137,13 +146,12 @@ impl Cluster {
 impl Faults for Cluster {
     fn describe(&mut self, step: &Step) -> Option<String> {
         self.deed = self.decide(step);
-        let id = |node: &usize| self.node_ids.get(*node).copied().unwrap_or(-1);
+        let id =
+            |node: &usize| self.node_ids.get(*node).map_or_else(|| "clients".to_owned(), |id| format!("broker {id}"));
         Some(match self.deed.as_ref()? {
             Deed::KillAll => "all".to_owned(),
-            Deed::Kill(node) | Deed::Stop(node) | Deed::Isolate(node) | Deed::Wipe(node) => {
-                format!("broker {}", id(node))
-            }
-            Deed::CutOneWay(from, to) => format!("broker {} to {}", id(from), id(to)),
+            Deed::Kill(node) | Deed::Stop(node) | Deed::Isolate(node) | Deed::Wipe(node) => id(node),
+            Deed::CutOneWay(from, to) => format!("{} to {}", id(from), id(to)),
         })
     }
 
@@ -153,7 +161,7 @@ impl Faults for Cluster {
             (Some(Deed::KillAll), _) => self.fleet.kill_all(),
             (Some(Deed::Stop(node)), _) => self.fleet.stop(*node),
             (Some(Deed::Wipe(node)), _) => self.fleet.wipe(*node),
-            (Some(Deed::Isolate(node)), Some(network)) => network.isolate(*node, 0..self.fleet.len()),
+            (Some(Deed::Isolate(node)), Some(network)) => network.isolate(*node, self.others(*node)),
             (Some(Deed::CutOneWay(from, to)), Some(network)) => network.set(*from, *to, Condition::Cut),
             (Some(Deed::Isolate(_) | Deed::CutOneWay(..)), None) | (None, _) => {}
         }

@@ -11,6 +11,8 @@ struct Node {
     options: BrokerOptions,
     data: PathBuf,
     address: SocketAddr,
+    /// Where clients find it; another than `address` if something stands in front.
+    reached_at: SocketAddr,
     broker: Option<Broker>,
 }
 
@@ -44,7 +46,7 @@ impl Fleet {
             let broker = options.clone().start();
             let address = broker.kafka();
             // from now on it is to be found where it is
-            Node { options: options.listen(address), data, address, broker: Some(broker) }
+            Node { options: options.listen(address), data, address, reached_at: address, broker: Some(broker) }
         };
         Self { nodes: options.into_iter().zip(data).map(node).collect(), _home: None }
     }
@@ -59,12 +61,17 @@ impl Fleet {
         self.nodes.is_empty()
     }
 
-    /// `host:port` of all.
+    /// `host:port` at which clients find all.
     pub fn bootstrap(&self) -> Vec<String> {
-        self.nodes.iter().map(|node| node.address.to_string()).collect()
+        self.nodes.iter().map(|node| node.reached_at.to_string()).collect()
     }
 
-    /// Where clients find one.
+    /// From now on clients find one there; it must advertise that address itself.
+    pub fn reach_at(&mut self, node: usize, address: SocketAddr) {
+        self.nodes[node].reached_at = address;
+    }
+
+    /// Where one listens.
     pub fn address(&self, node: usize) -> SocketAddr {
         self.nodes[node].address
     }
