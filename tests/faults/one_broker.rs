@@ -5,10 +5,13 @@ use std::{path::Path, time::Duration};
 use harness::{
     BrokerOptions,
     checker::{Anomaly, Kind, Replica, Verdict, compare_directories},
-    rig::{Fault, Fleet, Network},
+    rig::{Fault, Fleet, Network, Volume},
 };
 
 use crate::run::{IMPATIENT, PATIENT, Run};
+
+/// Of a disk that can run full: room for the journal and what a short run writes.
+const VOLUME_BYTES: u64 = 320 << 20;
 
 fn prepare(name: &'static str) -> Run {
     let broker = BrokerOptions::new(env!("CARGO_BIN_EXE_tidemark"));
@@ -37,6 +40,19 @@ fn kills_and_stops_of_one_broker_show_no_anomaly() {
     let report = run.judge(Duration::from_secs(120), Verdict::Valid);
     assert!(faults >= 2 && report.faults.len() == faults, "{report}");
     assert!(report.acked > 1_000 && report.count(Kind::Ok) > report.count(Kind::Fail), "{report}");
+}
+
+/// A disk that is slow or full holds writers up, and they go on by themselves when it is not any more.
+#[test]
+fn slow_and_full_disks_show_no_anomaly() {
+    let Some(volume) = Volume::mount(VOLUME_BYTES) else { return };
+    let broker = BrokerOptions::new(env!("CARGO_BIN_EXE_tidemark"));
+    let fleet = Fleet::start_over(vec![broker], vec![volume.path().join("data")]);
+    let mut run = Run::prepare("disks", fleet, None, vec![1], PATIENT);
+    run.cluster.volumes = vec![Some(volume)];
+    let faults = run.faults(&[(Fault::FullDisk, 2), (Fault::SlowDisk, 1), (Fault::AllKill, 1)], 10);
+    let report = run.judge(Duration::from_secs(120), Verdict::Valid);
+    assert!(faults >= 2 && report.faults.len() == faults, "{report}");
 }
 
 /// Clients that are cut off give up, and do not know what became of their records.

@@ -1,6 +1,7 @@
 //! Does faults to a set of broker processes: finds out who leads and who controls, and undoes what it did. Works for one
-//! broker as for many; what needs more brokers than there are is not done. Not here: when (`schedule`), and faults of disks
-//! and clocks, which need a broker built for them.
+//! broker as for many; what needs more brokers than there are, or rights that we do not have, is not done. Not here: when
+//! (`schedule`); clocks that jump, which need a broker built for it; membership, which needs the cluster's own commands.
+//! A story that can do these wraps this and does them first.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,12 +15,17 @@ use super::{
     network::{Condition, Network, OUTSIDE},
     random::Random,
     schedule::{Fault, Faults, Step},
+    slow_disk::SlowDisk,
+    volume::Volume,
 };
 
 /// How long the cluster may take to say who leads.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// Brokers without which a replica that lost its data cannot be refilled.
 const WIPE_NODES_MIN: usize = 3;
+
+/// How long each sync of a slow disk takes: shortest and longest.
+const SYNC_MS: (u64, u64) = (20, 500);
 
 /// What a step does, decided before it is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +36,9 @@ enum Deed {
     Isolate(usize),
     CutOneWay(usize, usize),
     Wipe(usize),
+    Fill(usize),
+    /// Each sync takes so many milliseconds.
+    SlowDisk(usize, u64),
 }
 
 /// A cluster under test.
@@ -39,6 +48,9 @@ pub struct Cluster {
     pub fleet: Fleet,
     /// What lies between them; None if they call each other directly.
     pub network: Option<Network>,
+    /// By place, what the data lie on, where that can run full.
+    pub volumes: Vec<Option<Volume>>,
+    slow_disk: Option<SlowDisk>,
     /// Kafka's broker ids, by place in the fleet.
     node_ids: Vec<i32>,
     keys: Arc<LiveKeys>,
@@ -53,7 +65,8 @@ impl Cluster {
     /// If the system gives no thread.
     pub fn new(fleet: Fleet, network: Option<Network>, node_ids: Vec<i32>, keys: Arc<LiveKeys>) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let cluster = Self { fleet, network, node_ids, keys, runtime, deed: None };
+        let cluster =
+            Self { fleet, network, volumes: Vec::new(), slow_disk: None, node_ids, keys, runtime, deed: None };
         cluster.name_processes();
         cluster
     }
@@ -99,6 +112,10 @@ impl Cluster {
         if others.is_empty() { vec![OUTSIDE] } else { others }
     }
 
+    fn volume(&self, node: usize) -> Option<&Volume> {
+        self.volumes.get(node)?.as_ref()
+    }
+
     fn decide(&self, step: &Step) -> Option<Deed> {
         let alive = self.fleet.alive();
         let any = step.pick(&alive)?;
@@ -122,13 +139,22 @@ impl Cluster {
                 let (from, to) = if step.pick >> 32 & 1 == 0 { (any, other) } else { (other, any) };
                 Some(Deed::CutOneWay(from, to))
             }
-            Fault::Cut | Fault::CutOneWay | Fault::SlowDisk | Fault::FullDisk | Fault::ClockJump => None,
-            Fault::Membership => None,
+            Fault::FullDisk => {
+                let with_volume: Vec<_> = alive.into_iter().filter(|node| self.volume(*node).is_some()).collect();
+                step.pick(&with_volume).map(Deed::Fill)
+            }
+            Fault::SlowDisk if SlowDisk::is_possible() => {
+                let sync_ms = Random::new(step.pick).between(SYNC_MS.0, SYNC_MS.1);
+                Some(Deed::SlowDisk(any, sync_ms))
+            }
+            Fault::Cut | Fault::CutOneWay | Fault::SlowDisk | Fault::ClockJump | Fault::Membership => None,
         }
     }
 
     /// All run and reach each other; who is dead starts again, in an order that `pick` decides.
     pub fn heal(&mut self, pick: u64) {
+        self.slow_disk = None;
+        self.volumes.iter().flatten().for_each(Volume::free);
         if let Some(network) = &self.network {
             network.heal();
         }
@@ -150,7 +176,8 @@ impl Faults for Cluster {
             |node: &usize| self.node_ids.get(*node).map_or_else(|| "clients".to_owned(), |id| format!("broker {id}"));
         Some(match self.deed.as_ref()? {
             Deed::KillAll => "all".to_owned(),
-            Deed::Kill(node) | Deed::Stop(node) | Deed::Isolate(node) | Deed::Wipe(node) => id(node),
+            Deed::Kill(node) | Deed::Stop(node) | Deed::Isolate(node) | Deed::Wipe(node) | Deed::Fill(node) => id(node),
+            Deed::SlowDisk(node, sync_ms) => format!("{}: syncs take {sync_ms} ms", id(node)),
             Deed::CutOneWay(from, to) => format!("{} to {}", id(from), id(to)),
         })
     }
@@ -161,6 +188,11 @@ impl Faults for Cluster {
             (Some(Deed::KillAll), _) => self.fleet.kill_all(),
             (Some(Deed::Stop(node)), _) => self.fleet.stop(*node),
             (Some(Deed::Wipe(node)), _) => self.fleet.wipe(*node),
+            (Some(Deed::Fill(node)), _) => self.volume(*node).into_iter().for_each(Volume::fill),
+            (Some(Deed::SlowDisk(node, sync_ms)), _) => {
+                let process = self.fleet.process_id(*node);
+                self.slow_disk = process.and_then(|process| SlowDisk::hold(process, *sync_ms));
+            }
             (Some(Deed::Isolate(node)), Some(network)) => network.isolate(*node, self.others(*node)),
             (Some(Deed::CutOneWay(from, to)), Some(network)) => network.set(*from, *to, Condition::Cut),
             (Some(Deed::Isolate(_) | Deed::CutOneWay(..)), None) | (None, _) => {}

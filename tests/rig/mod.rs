@@ -27,6 +27,8 @@ mod pump;
 mod random;
 mod recorder;
 mod schedule;
+mod slow_disk;
+mod volume;
 mod workload;
 
 pub use client::{Done, Factory, Key, PolledKey, Reader, SendOutcome, Session, Start, Writer};
@@ -41,4 +43,6 @@ pub use own::Own;
 pub use random::Random;
 pub use recorder::Recorder;
 pub use schedule::{Fault, Faults, Pace, Schedule, Step, run};
+pub use slow_disk::SlowDisk;
+pub use volume::Volume;
 pub use workload::{Load, Workload};
