@@ -74,7 +74,7 @@ impl Checker {
         match event {
             Event::Run(settings) => self.tally.settings = settings,
             Event::Fault { kind, state: State::Begin, detail } => self.timeline.on_fault(kind, detail, time_ns),
-            Event::Fault { .. } => {}
+            Event::Fault { .. } => self.timeline.on_fault_end(),
             Event::Final(State::Begin) => self.final_phase = FinalPhase::Begun,
             Event::Final(State::End) => self.final_phase = FinalPhase::Ended,
             Event::Divergence { key, detail } => {

@@ -15,29 +15,32 @@ const STEP_NS: u64 = 100_000_000;
 #[derive(Debug, Clone, Copy, Default)]
 struct Waiting {
     under_way: u64,
-    /// Since when something waits and nothing was acknowledged, and how many faults had begun by then.
+    /// Since when something waits and nothing was acknowledged, and whose fault it is: that of the fault under way, else of
+    /// the next to begin.
     since: Option<(u64, usize)>,
 }
 
 impl Waiting {
-    fn begin(&mut self, time_ns: u64, faults: usize) {
+    fn begin(&mut self, time_ns: u64, fault: usize) {
         self.under_way += 1;
-        self.since.get_or_insert((time_ns, faults));
+        self.since.get_or_insert((time_ns, fault));
     }
 
-    /// How long nothing was acknowledged, if this is the first again, and how many faults had begun before.
-    fn end(&mut self, acked: bool, time_ns: u64, faults: usize) -> Option<(u64, usize)> {
+    /// How long nothing was acknowledged, if this is the first again, and whose fault it was.
+    fn end(&mut self, acked: bool, time_ns: u64, fault: usize) -> Option<(u64, usize)> {
         self.under_way = self.under_way.saturating_sub(1);
-        let (since_ns, then) = self.since.filter(|_| acked)?;
+        let (since_ns, whose) = self.since.filter(|_| acked)?;
         // who still waits has waited since now: one acknowledgement shows that the key is there
-        self.since = (self.under_way > 0).then_some((time_ns, faults));
-        Some((time_ns - since_ns, then))
+        self.since = (self.under_way > 0).then_some((time_ns, fault));
+        Some((time_ns - since_ns, whose))
     }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
     pub(super) faults: Vec<FaultSeen>,
+    /// The last of them has not ended.
+    under_way: bool,
     first_ns: Option<u64>,
     steps: VecDeque<(u64, u64)>,
     any: Waiting,
@@ -52,9 +55,9 @@ impl Timeline {
 
     /// A send begins.
     pub(super) fn on_send(&mut self, key: u32, time_ns: u64) {
-        let faults = self.faults.len();
-        self.any.begin(time_ns, faults);
-        self.by_key.entry(key).or_default().begin(time_ns, faults);
+        let fault = self.fault_now();
+        self.any.begin(time_ns, fault);
+        self.by_key.entry(key).or_default().begin(time_ns, fault);
     }
 
     /// A send ends.
@@ -62,12 +65,12 @@ impl Timeline {
         if acked {
             self.count(time_ns);
         }
-        let faults = self.faults.len();
-        let gap = self.any.end(acked, time_ns, faults);
+        let fault = self.fault_now();
+        let gap = self.any.end(acked, time_ns, fault);
         if let Some((fault, gap_ns)) = self.fault_of(gap) {
             fault.gap_ns = fault.gap_ns.max(gap_ns);
         }
-        let gap = self.by_key.entry(key).or_default().end(acked, time_ns, faults);
+        let gap = self.by_key.entry(key).or_default().end(acked, time_ns, fault);
         if let Some((fault, gap_ns)) = self.fault_of(gap)
             && gap_ns > fault.key_gap_ns
         {
@@ -86,11 +89,20 @@ impl Timeline {
         }
     }
 
-    /// The fault that a gap belongs to: the first that began in it, else the last before it.
+    /// The fault that a gap belongs to which begins now.
+    fn fault_now(&self) -> usize {
+        self.faults.len() - usize::from(self.under_way)
+    }
+
+    /// The fault that a gap belongs to; the last where none began in it.
     fn fault_of(&mut self, gap: Option<(u64, usize)>) -> Option<(&mut FaultSeen, u64)> {
-        let (gap_ns, then) = gap?;
-        let place = then.min(self.faults.len().checked_sub(1)?);
+        let (gap_ns, whose) = gap?;
+        let place = whose.min(self.faults.len().checked_sub(1)?);
         Some((&mut self.faults[place], gap_ns))
+    }
+
+    pub(super) fn on_fault_end(&mut self) {
+        self.under_way = false;
     }
 
     pub(super) fn on_fault(&mut self, kind: String, detail: String, time_ns: u64) {
@@ -99,6 +111,7 @@ impl Timeline {
         let acked: u64 = self.steps.iter().filter(|(step, _)| *step >= from_step).map(|(_, count)| count).sum();
         let seconds = (time_ns - from) as f64 / 1e9;
         let rate_before = if seconds > 0.0 { acked as f64 / seconds } else { 0.0 };
+        self.under_way = true;
         self.faults.push(FaultSeen { kind, detail, time_ns, rate_before, gap_ns: 0, key_gap_ns: 0, key: None });
     }
 }

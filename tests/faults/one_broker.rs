@@ -36,7 +36,7 @@ fn copy(from: &Path, to: &Path) {
 fn kills_and_stops_of_one_broker_show_no_anomaly() {
     let mut run = prepare("one-broker");
     let mix = [(Fault::AllKill, 2), (Fault::LeaderKill, 1), (Fault::ControllerKill, 1), (Fault::Stop, 1)];
-    let faults = run.faults(&mix, 10);
+    let faults = run.faults(&mix, 8);
     let report = run.judge(Duration::from_secs(120), Verdict::Valid);
     assert!(faults >= 2 && report.faults.len() == faults, "{report}");
     assert!(report.acked > 1_000 && report.count(Kind::Ok) > report.count(Kind::Fail), "{report}");
@@ -50,7 +50,7 @@ fn slow_and_full_disks_show_no_anomaly() {
     let fleet = Fleet::start_over(vec![broker], vec![volume.path().join("data")]);
     let mut run = Run::prepare("disks", fleet, None, vec![1], PATIENT);
     run.cluster.volumes = vec![Some(volume)];
-    let faults = run.faults(&[(Fault::FullDisk, 2), (Fault::SlowDisk, 1), (Fault::AllKill, 1)], 10);
+    let faults = run.faults(&[(Fault::FullDisk, 2), (Fault::SlowDisk, 1), (Fault::AllKill, 1)], 7);
     let report = run.judge(Duration::from_secs(120), Verdict::Valid);
     assert!(faults >= 2 && report.faults.len() == faults, "{report}");
 }
@@ -66,7 +66,7 @@ fn cuts_between_clients_and_the_broker_show_no_anomaly() {
     front.set_target(fleet.address(0));
     fleet.reach_at(0, front.address());
     let mut run = Run::prepare("cut-off", fleet, Some(network), vec![1], IMPATIENT);
-    let faults = run.faults(&[(Fault::Cut, 1), (Fault::CutOneWay, 2)], 8);
+    let faults = run.faults(&[(Fault::Cut, 1), (Fault::CutOneWay, 2)], 7);
     let report = run.judge(Duration::from_secs(120), Verdict::Valid);
     assert!(faults >= 2 && report.faults.len() == faults, "{report}");
     assert!(report.count(Kind::Info) > 0, "nobody gave up: {report}");

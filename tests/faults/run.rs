@@ -15,9 +15,9 @@ use harness::{
 };
 use tidemark_client::{Client, ClientConfig, admin::NewTopic};
 
-/// How long clients try to deliver a record, above any fault of these runs: most outcomes are known.
-pub const PATIENT: Duration = Duration::from_secs(20);
-/// Below many of them: outcomes are unknown, and processes are retired.
+/// How long clients try to deliver a record, above any outage: most outcomes are known.
+pub const PATIENT: Duration = Duration::from_secs(60);
+/// Below many outages: outcomes are unknown, and processes are retired. Not for librdkafka, see there.
 pub const IMPATIENT: Duration = Duration::from_millis(1_200);
 const TOPICS: usize = 5;
 const PARTITIONS: i32 = 2;
@@ -41,11 +41,13 @@ pub struct Run {
 }
 
 impl Drop for Run {
-    /// A history is kept where a test failed, or where it was asked for.
+    /// History and what brokers printed are kept where a test failed, or where that was asked for.
     fn drop(&mut self) {
-        if !std::thread::panicking() && std::env::var_os("FAULTS_DIR").is_none() {
-            let _ = std::fs::remove_file(self.recorder.path());
+        if std::thread::panicking() || std::env::var_os("FAULTS_DIR").is_some() {
+            return;
         }
+        self.cluster.fleet.forget_output();
+        let _ = std::fs::remove_file(self.recorder.path());
     }
 }
 
@@ -67,10 +69,11 @@ async fn create_topics(bootstrap: &[String], topics: &[String], replication_fact
 }
 
 impl Run {
-    /// Makes the topics on a running fleet, whose brokers have these ids. Clients try to deliver a record for so long.
+    /// Makes the topics on a running fleet, whose brokers have these ids. Our client tries to deliver a
+    /// record for so long.
     pub fn prepare(
         name: &'static str,
-        fleet: Fleet,
+        mut fleet: Fleet,
         network: Option<Network>,
         node_ids: Vec<i32>,
         delivery_timeout: Duration,
@@ -82,12 +85,12 @@ impl Run {
         let replication_factor = i16::try_from(fleet.len().min(3)).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(create_topics(&bootstrap, &topics, replication_factor));
-        let recorder = Recorder::create(&place(name, seed), Settings::default()).expect("a file for the history");
+        let history = place(name, seed);
+        fleet.keep_output(&history.with_extension("broker"));
+        let recorder = Recorder::create(&history, Settings::default()).expect("a file for the history");
         let keys = Arc::new(LiveKeys::new(topics, PARTITIONS));
-        let factories: Vec<Arc<dyn Factory>> = vec![
-            Arc::new(Own::new(&bootstrap, delivery_timeout)),
-            Arc::new(Librdkafka::new(&bootstrap, delivery_timeout)),
-        ];
+        let factories: Vec<Arc<dyn Factory>> =
+            vec![Arc::new(Own::new(&bootstrap, delivery_timeout)), Arc::new(Librdkafka::new(&bootstrap, PATIENT))];
         let cluster = Cluster::new(fleet, network, node_ids, Arc::clone(&keys));
         Self { cluster, recorder: Arc::new(recorder), name, seed, keys, factories, _alone: alone }
     }
@@ -118,7 +121,7 @@ impl Run {
     /// number of faults that were done.
     pub fn faults(&mut self, mix: &[(Fault, u64)], seconds: u64) -> usize {
         let seconds = number_from("FAULTS_SECONDS", seconds);
-        let pace = Pace { total_ms: seconds * 1000, calm_ms: (1_000, 2_500), lasts_ms_max: 2_000 };
+        let pace = Pace { total_ms: seconds * 1000, calm_ms: (500, 1_500), lasts_ms_max: 1_500 };
         let schedule = Schedule::draw(self.seed, pace, mix);
         println!("{}: FAULTS_SEED={} FAULTS_SECONDS={seconds}\n{schedule}", self.name, self.seed);
         let workload = self.load();

@@ -1,6 +1,13 @@
 //! A set of broker processes, each with its arguments: killed, stopped for a while, started again as they were.
 
-use std::{net::SocketAddr, path::PathBuf, time::Instant};
+use std::{
+    fs::OpenOptions,
+    io::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::{Duration, Instant},
+};
 
 use rustix::process::Signal;
 
@@ -19,8 +26,10 @@ struct Node {
 /// Broker processes, by their place from 0. Dropped, all are killed.
 pub struct Fleet {
     nodes: Vec<Node>,
+    /// Where what they print is kept; else it goes with each process.
+    output: Option<PathBuf>,
     /// Data of all of them, if the fleet owns it.
-    _home: Option<tempfile::TempDir>,
+    home: Option<tempfile::TempDir>,
 }
 
 impl Fleet {
@@ -32,7 +41,7 @@ impl Fleet {
         let home = tempfile::tempdir().expect("a temporary directory");
         let data = (0..options.len()).map(|place| home.path().join(place.to_string())).collect();
         let mut fleet = Self::start_over(options, data);
-        fleet._home = Some(home);
+        fleet.home = Some(home);
         fleet
     }
 
@@ -48,7 +57,7 @@ impl Fleet {
             // from now on it is to be found where it is
             Node { options: options.listen(address), data, address, reached_at: address, broker: Some(broker) }
         };
-        Self { nodes: options.into_iter().zip(data).map(node).collect(), _home: None }
+        Self { nodes: options.into_iter().zip(data).map(node).collect(), output: None, home: None }
     }
 
     /// How many there are, dead or alive.
@@ -91,27 +100,64 @@ impl Fleet {
         (0..self.len()).filter(|node| self.nodes[*node].broker.is_some()).collect()
     }
 
+    /// From now on what a process printed is added to `<stem>-<place>.log` when it ends.
+    pub fn keep_output(&mut self, stem: &Path) {
+        self.output = Some(stem.to_path_buf());
+    }
+
+    /// Removes what was kept, and keeps nothing more.
+    pub fn forget_output(&mut self) {
+        let Some(stem) = self.output.take() else { return };
+        for node in 0..self.len() {
+            let _ = std::fs::remove_file(log_of(&stem, node));
+        }
+    }
+
+    fn keep(&self, node: usize, broker: &Broker) {
+        let Some(stem) = &self.output else { return };
+        let file = OpenOptions::new().create(true).append(true).open(log_of(stem, node));
+        let _ = file.and_then(|mut file| writeln!(file, "--- process {}\n{}", broker.id(), broker.printed()));
+    }
+
     /// `kill -9`; one that is dead stays so.
+    ///
+    /// # Panics
+    /// If it had ended by itself: whatever we do to it, that is its fault. The message holds what it printed.
     pub fn kill(&mut self, node: usize) {
+        self.expect_running(node);
+        self.bury(node, Broker::kill);
+    }
+
+    /// Ends one, by us.
+    fn bury(&mut self, node: usize, end: impl FnOnce(&mut Broker) -> ExitStatus) {
         if let Some(mut broker) = self.nodes[node].broker.take() {
-            broker.kill();
+            end(&mut broker);
+            self.keep(node, &broker);
+        }
+    }
+
+    /// # Panics
+    /// If a process that nobody ended is gone; the message holds what it printed.
+    pub fn expect_running(&mut self, node: usize) {
+        if let Some(broker) = &mut self.nodes[node].broker {
+            assert!(broker.is_running(), "broker {node} ended by itself; it said:\n{}", broker.printed());
         }
     }
 
     /// `kill -9` of all, without a pause between them.
     pub fn kill_all(&mut self) {
+        (0..self.len()).for_each(|node| self.expect_running(node));
         for node in &self.nodes {
             node.broker.iter().for_each(|broker| broker.signal(Signal::KILL));
         }
-        (0..self.len()).for_each(|node| self.kill(node));
+        (0..self.len()).for_each(|node| self.bury(node, Broker::kill));
     }
 
     /// SIGTERM, and waits for the end.
     pub fn terminate(&mut self, node: usize) {
         self.go_on(node);
-        if let Some(mut broker) = self.nodes[node].broker.take() {
-            broker.terminate();
-        }
+        self.expect_running(node);
+        self.bury(node, Broker::terminate);
     }
 
     /// SIGSTOP.
@@ -127,8 +173,9 @@ impl Fleet {
     /// Starts one again with the arguments, data and port that it had; one that runs is left alone.
     ///
     /// # Panics
-    /// If it does not start; the message holds what it printed.
+    /// If it does not start, or had ended by itself; the message holds what it printed.
     pub fn start_again(&mut self, node: usize) {
+        self.expect_running(node);
         let node = &mut self.nodes[node];
         let end = Instant::now() + PATIENCE;
         while node.broker.is_none() {
@@ -136,7 +183,7 @@ impl Fleet {
                 Ok(broker) => node.broker = Some(broker),
                 // a client that looked for the broker may hold its port for a moment
                 Err(said) if said.contains("in use") && Instant::now() < end => {
-                    std::thread::sleep(std::time::Duration::from_millis(50));
+                    std::thread::sleep(Duration::from_millis(50));
                 }
                 Err(said) => panic!("the broker did not start again; it said:\n{said}"),
             }
@@ -150,6 +197,16 @@ impl Fleet {
     pub fn wipe(&mut self, node: usize) {
         self.kill(node);
         std::fs::remove_dir_all(&self.nodes[node].data).expect("a data directory");
+    }
+}
+
+fn log_of(stem: &Path, node: usize) -> String {
+    format!("{}-{node}.log", stem.display())
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        (0..self.len()).for_each(|node| self.bury(node, Broker::kill));
     }
 }
 

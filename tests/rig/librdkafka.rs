@@ -1,4 +1,9 @@
 //! librdkafka as a process of a history, enable.idempotence on, through the crate rdkafka.
+//!
+//! It promises less than a history demands in two places, so it is kept from both. A record that it gives up makes it begin
+//! a new producer epoch, and what it had in flight to other partitions may be written twice: its delivery timeout must be
+//! longer than any outage. The same happens where the second of two requests in flight fails for the first one's sake: it
+//! has one in flight (github.com/confluentinc/librdkafka/issues/4953).
 
 use std::{
     collections::HashMap,
@@ -35,7 +40,7 @@ pub struct Librdkafka {
 }
 
 impl Librdkafka {
-    /// `bootstrap` is `host:port` of some brokers.
+    /// `bootstrap` is `host:port` of some brokers; the delivery timeout is above any outage.
     pub fn new(bootstrap: &[String], delivery_timeout: Duration) -> Self {
         let (_, version) = rdkafka::util::get_rdkafka_version();
         Self { bootstrap: bootstrap.join(","), delivery_timeout, name: format!("librdkafka {version}") }
@@ -59,6 +64,7 @@ impl Factory for Librdkafka {
     fn connect(&self) -> Result<Session, String> {
         let mut config = self.config();
         config.set("enable.idempotence", "true").set("acks", "all").set("linger.ms", "1");
+        config.set("max.in.flight.requests.per.connection", "1");
         config.set("delivery.timeout.ms", self.delivery_timeout.as_millis().to_string());
         let producer: BaseProducer<Outcomes> =
             config.create_with_context(Outcomes).map_err(|error| error.to_string())?;

@@ -193,26 +193,30 @@ pub trait Faults {
     fn end(&mut self, step: &Step);
 }
 
-/// Follows a plan, writes down when faults begin and end, and gives how many were done. Returns when the plan's time is over.
+/// Follows a plan, writes down when faults begin and end, and gives how many were done. A fault whose end takes long, such as
+/// a restart, moves all behind it: each has its quiet time before it.
 pub fn run(schedule: &Schedule, faults: &mut impl Faults, recorder: &Recorder) -> usize {
-    let began = Instant::now();
-    let wait_until = |at_ms: u64| {
+    let mut began = Instant::now();
+    let wait_until = |began: Instant, at_ms: u64| {
         let at = Duration::from_millis(at_ms);
         std::thread::sleep(at.saturating_sub(began.elapsed()));
     };
     let mut done = 0;
     for step in &schedule.steps {
-        wait_until(step.at_ms);
+        wait_until(began, step.at_ms);
         let Some(detail) = faults.describe(step) else { continue };
         // the line comes first: what happens meanwhile is the fault's
         recorder.fault(step.fault.name(), State::Begin, &detail);
+        let begun = Instant::now();
         faults.begin(step);
         done += 1;
-        wait_until(step.at_ms + step.lasts_ms);
+        wait_until(begun, step.lasts_ms);
         faults.end(step);
         recorder.fault(step.fault.name(), State::End, &detail);
+        let planned = Duration::from_millis(step.at_ms + step.lasts_ms);
+        began += began.elapsed().saturating_sub(planned);
     }
-    wait_until(schedule.pace.total_ms);
+    wait_until(began, schedule.pace.total_ms);
     done
 }
 

@@ -123,6 +123,7 @@ fn rotate(shared: &Shared) {
 
 /// One process after the other.
 fn processes(shared: &Arc<Shared>, factory: &dyn Factory, mut random: Random) {
+    let mut halves: Vec<JoinHandle<()>> = Vec::new();
     while !shared.is_stopped() {
         let Ok(Session { writer, reader }) = factory.connect() else {
             std::thread::sleep(CONNECT_PAUSE);
@@ -142,8 +143,19 @@ fn processes(shared: &Arc<Shared>, factory: &dyn Factory, mut random: Random) {
             let (process, random) = (Arc::clone(&process), Random::new(random.draw()));
             std::thread::spawn(move || process.consume(reader, random))
         };
-        process.produce(writer, Random::new(random.draw()));
-        consumer.join().expect("the consumer of a process failed");
+        let writer = process.produce(writer, Random::new(random.draw()));
+        // the next one does not wait for what this one still waits for
+        halves.extend([consumer, std::thread::spawn(move || process.end(writer))]);
+        let (finished, running) = halves.into_iter().partition(JoinHandle::is_finished);
+        halves = running;
+        join(finished);
+    }
+    join(halves);
+}
+
+fn join(halves: Vec<JoinHandle<()>>) {
+    for half in halves {
+        half.join().expect("half of a process failed");
     }
 }
 
@@ -163,8 +175,8 @@ impl Process {
         !self.shared.is_stopped() && !self.retired.load(Ordering::Relaxed) && Instant::now() < self.end
     }
 
-    /// Sends at an even rate, then waits for outcomes, or crashes.
-    fn produce(self: &Arc<Self>, mut writer: Box<dyn Writer>, mut random: Random) {
+    /// Sends at an even rate as long as the process lives.
+    fn produce(self: &Arc<Self>, mut writer: Box<dyn Writer>, mut random: Random) -> Box<dyn Writer> {
         let load = self.shared.load;
         let began = Instant::now();
         let mut sent = 0;
@@ -178,6 +190,11 @@ impl Process {
             }
             writer.serve(Duration::from_millis(1));
         }
+        writer
+    }
+
+    /// Waits for outcomes, or crashes.
+    fn end(&self, mut writer: Box<dyn Writer>) {
         if self.shared.is_stopped() || self.retired.load(Ordering::Relaxed) {
             writer.flush(FLUSH_LIMIT);
         } else {

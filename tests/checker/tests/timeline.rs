@@ -15,10 +15,35 @@ fn busy(history: &mut History, value: &mut u64, per_second: u64, seconds: u64) {
     }
 }
 
+fn fault(history: &mut History, state: State) {
+    history.event(Event::Fault { kind: "leader kill".to_owned(), state, detail: "node 2".to_owned() });
+}
+
 fn kill(history: &mut History) {
-    for state in [State::Begin, State::End] {
-        history.event(Event::Fault { kind: "leader kill".to_owned(), state, detail: "node 2".to_owned() });
-    }
+    fault(history, State::Begin);
+    fault(history, State::End);
+}
+
+/// Acknowledgements that were on their way still come when a fault has begun; the silence behind them is that fault's, even
+/// if it lasts until the next.
+#[test]
+fn a_silence_that_begins_in_a_fault_is_its_own() {
+    let (mut history, mut value) = (History::default(), 0);
+    busy(&mut history, &mut value, 200, 1);
+    history.line(0, Kind::Invoke, Function::Send, vec![send("a-0", 1000)]);
+    fault(&mut history, State::Begin);
+    history.line(2, Kind::Invoke, Function::Send, vec![send("a-0", 1001)]);
+    history.line(2, Kind::Ok, Function::Send, vec![sent("a-0", 1001, 1001)]);
+    fault(&mut history, State::End);
+    history.time_ns += SECOND_NS;
+    kill(&mut history);
+    history.time_ns += SECOND_NS;
+    history.line(0, Kind::Ok, Function::Send, vec![sent("a-0", 1000, 1002)]);
+    history.poll(1, "a-0", &[(1001, 1001), (1002, 1000)]);
+    history.finals();
+    let report = history.judge();
+    let gaps: Vec<_> = report.faults.iter().map(|fault| fault.key_gap_ns / (SECOND_NS / 10)).collect();
+    assert_eq!(gaps, [20, 0], "{report}");
 }
 
 #[test]
