@@ -74,7 +74,9 @@ pub(super) fn handle(context: &RequestContext, mut request: ProduceRequest) -> H
     let image = context.broker.controller.image();
     let options = options_of(&request, context.version);
     let silent = matches!(&options, Ok(options) if options.acks == AckLevel::None);
-    let mut work = Work { context, options, answers: Vec::with_capacity(request.topic_data.len()), waits: Vec::new() };
+    let outside = outside_transaction(&request);
+    let answers = Vec::with_capacity(request.topic_data.len());
+    let mut work = Work { context, options, outside, answers, waits: Vec::new() };
     request.topic_data.into_iter().for_each(|topic| work.topic(&image, topic));
     let Work { answers, waits, .. } = work;
     if silent {
@@ -118,6 +120,13 @@ fn options_of(request: &ProduceRequest, version: i16) -> Result<AppendOptions, R
     let acks = AckLevel::from_acks(request.acks).ok_or(ResponseError::InvalidRequiredAcks)?;
     let zstd_allowed = version >= ZSTD_SINCE;
     Ok(AppendOptions { acks, origin: AppendOrigin::Client, zstd_allowed, transactional })
+}
+
+/// What a producer's transactional batch is told: no transaction is open here, and this is how Kafka's coordinator answers
+/// for an id that it does not know, before any other check of the batch.
+fn outside_transaction(request: &ProduceRequest) -> ResponseError {
+    let empty = request.transactional_id.as_ref().is_some_and(|id| id.is_empty());
+    if empty { ResponseError::InvalidRequest } else { ResponseError::InvalidProducerIdMapping }
 }
 
 fn has_transactional_batch(topic: &TopicProduceData) -> bool {
@@ -171,6 +180,8 @@ async fn answered(
 struct Work<'a> {
     context: &'a RequestContext,
     options: Result<AppendOptions, ResponseError>,
+    /// See [`outside_transaction`].
+    outside: ResponseError,
     answers: Vec<TopicProduceResponse>,
     waits: Vec<Wait>,
 }
@@ -214,7 +225,10 @@ impl Work<'_> {
             return Err(ResponseError::InvalidTopicException.into());
         }
         let records = data.records.unwrap_or_default();
-        check_one_batch(&records)?;
+        let header = check_one_batch(&records)?;
+        if header.attributes.is_transactional() && header.has_producer_id() {
+            return Err(self.outside.into());
+        }
         partition.append(&records, options).map_err(|error| Failure::of_append(error, partition.log_start_offset()))
     }
 
@@ -240,12 +254,12 @@ impl Work<'_> {
 
 /// As Kafka's `ProduceRequest.validateRecords`: exactly one batch, of magic 2. What it refuses never reaches a log. Bytes
 /// behind it that are no whole batch are not looked at.
-fn check_one_batch(records: &[u8]) -> Result<(), ResponseError> {
+fn check_one_batch(records: &[u8]) -> Result<BatchHeader, ResponseError> {
     match BatchHeader::parse(records) {
         Ok(header) if header.size_in_bytes() <= records.len() => {
             let another = BatchHeader::parse(&records[header.size_in_bytes()..]);
             let whole = another.is_ok_and(|next| header.size_in_bytes() + next.size_in_bytes() <= records.len());
-            if whole { Err(ResponseError::InvalidRecord) } else { Ok(()) }
+            if whole { Err(ResponseError::InvalidRecord) } else { Ok(header) }
         }
         // a magic to come is not a record format at all
         Err(BatchError::Magic(magic)) if !(0..=2).contains(&magic) => Err(ResponseError::CorruptMessage),

@@ -11,7 +11,7 @@ use super::{
         self, InvalidAssignment, InvalidPartitions, InvalidReplicationFactor, InvalidRequest, InvalidTopic,
     },
 };
-use crate::metadata::{Image, MetadataRecord, check_topic_name, collides};
+use crate::metadata::{Image, MetadataRecord, check_topic_name};
 
 /// Partitions that one request may make (Kafka `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`).
 const PARTITIONS_PER_REQUEST_MAX: usize = 10_000;
@@ -124,7 +124,7 @@ impl Controller {
         if image.topic(name).is_some() {
             return Err(ControllerError::TopicExists(name.clone()));
         }
-        if let Some(other) = image.topics().find(|other| collides(&other.name, name)) {
+        if let Some(other) = image.topic_colliding(name) {
             return Err(InvalidTopic(format!("Topic '{name}' collides with existing topic: {}", other.name)));
         }
         let assignments = self.assignments(image, topic)?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use uuid::Uuid;
 
-use super::record::MetadataRecord;
+use super::{name::metric_name, record::MetadataRecord};
 
 /// A broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct Image {
     brokers: BTreeMap<i32, Broker>,
     topics: BTreeMap<String, Arc<Topic>>,
     names: BTreeMap<Uuid, String>,
+    /// What topics are called in metric names → their names; those alone that can collide.
+    metric_names: BTreeMap<String, String>,
     broker_configs: BTreeMap<i32, BTreeMap<String, String>>,
     next_producer_id: i64,
     partitions: usize,
@@ -67,6 +69,9 @@ impl Image {
                 let topic =
                     Topic { id: *topic_id, name: name.clone(), partitions: Vec::new(), configs: BTreeMap::new() };
                 self.names.insert(*topic_id, name.clone());
+                if let Some(metric_name) = metric_name(name) {
+                    self.metric_names.insert(metric_name, name.clone());
+                }
                 self.topics.insert(name.clone(), Arc::new(topic));
             }
             MetadataRecord::CreatePartition { topic_id, partition, replicas } => {
@@ -82,6 +87,9 @@ impl Image {
             MetadataRecord::DeleteTopic { topic_id } => {
                 if let Some(topic) = self.names.remove(topic_id).and_then(|name| self.topics.remove(&name)) {
                     self.partitions -= topic.partitions.len();
+                    if let Some(metric_name) = metric_name(&topic.name) {
+                        self.metric_names.remove(&metric_name);
+                    }
                 }
             }
             MetadataRecord::TopicConfig { topic_id, key, value } => {
@@ -133,6 +141,11 @@ impl Image {
         self.topics.get(name)
     }
 
+    /// The topic whose metric names would be those of a topic of this name.
+    pub fn topic_colliding(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.topics.get(self.metric_names.get(&metric_name(name)?)?)
+    }
+
     /// A topic by its id.
     pub fn topic_by_id(&self, id: Uuid) -> Option<&Arc<Topic>> {
         self.topics.get(self.names.get(&id)?)
@@ -180,5 +193,19 @@ mod tests {
         assert_eq!((before.partition_count(), image.partition_count()), (1, 0));
         assert!(image.topic_by_id(old).is_none() && image.topic("t").unwrap().configs.is_empty());
         assert_eq!(before.topic("t").unwrap().configs["k"], "v", "older images stay as they were");
+    }
+
+    #[test]
+    fn topics_collide_by_their_metric_names() {
+        let mut image = Image::default();
+        let (id, plain) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        image.apply(&MetadataRecord::CreateTopic { topic_id: id, name: "a.b_c".into() });
+        image.apply(&MetadataRecord::CreateTopic { topic_id: plain, name: "plain".into() });
+        for (name, found) in [("a_b.c", true), ("a.b_c", true), ("a.b-c", false), ("a.b", false), ("plain", false)] {
+            assert_eq!(image.topic_colliding(name).is_some_and(|topic| topic.id == id), found, "{name}");
+        }
+        image.apply(&MetadataRecord::DeleteTopic { topic_id: id });
+        assert!(image.topic_colliding("a_b.c").is_none());
+        assert!(image.metric_names.is_empty());
     }
 }

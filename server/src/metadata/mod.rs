@@ -8,6 +8,6 @@ mod record;
 pub mod topic_config;
 
 pub use image::{Broker, Image, PartitionInfo, Topic};
-pub use name::{NameError, check_topic_name, collides};
+pub use name::{NameError, check_topic_name, metric_name};
 pub use record::{MetadataRecord, RecordError};
 pub use topic_config::TopicSettings;

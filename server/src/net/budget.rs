@@ -1,4 +1,5 @@
-//! The memory that frames may take, all connections together. A connection that finds none waits and reads nothing.
+//! The memory that frames may take: all connections together, and those of one address at most a part of it, so that slow
+//! peers at one place hold up nobody elsewhere. A connection that finds none waits and reads nothing.
 
 use std::sync::Arc;
 
@@ -7,33 +8,56 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Bytes of one permit, so that any frame fits the semaphore's counters.
 const UNIT_BYTES: usize = 1024;
 
+/// One address may take this part of the whole.
+const PART_OF_ONE: u32 = 4;
+
 /// What is left of the budget; clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Budget {
     free: Arc<Semaphore>,
     units: u32,
+    /// What this one is a part of.
+    whole: Option<Arc<Budget>>,
 }
 
 /// Memory taken; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Charge(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub(super) struct Charge(#[allow(dead_code, reason = "held for its drop")] [Option<OwnedSemaphorePermit>; 2]);
 
 impl Budget {
     pub(super) fn new(bytes_max: usize) -> Self {
         let units = u32::try_from(bytes_max / UNIT_BYTES).unwrap_or(u32::MAX).max(1);
-        Self { free: Arc::new(Semaphore::new(units as usize)), units }
+        Self { free: Arc::new(Semaphore::new(units as usize)), units, whole: None }
+    }
+
+    /// What one address may take of this.
+    pub(super) fn part_of_one(&self) -> Self {
+        let units = (self.units / PART_OF_ONE).max(1);
+        Self { free: Arc::new(Semaphore::new(units as usize)), units, whole: Some(Arc::new(self.clone())) }
     }
 
     /// Takes memory for a frame, first come first served. A frame above the whole budget takes all of it.
-    pub(super) async fn charge(&self, bytes: usize) -> Option<Charge> {
+    ///
+    /// Waiting for the whole while holding of the part blocks nobody for ever: who has of the whole waits for nothing.
+    pub(super) async fn charge(&self, bytes: usize) -> Charge {
+        let own = self.acquire(bytes).await;
+        let whole = match &self.whole {
+            Some(whole) => whole.acquire(bytes).await,
+            None => None,
+        };
+        Charge([own, whole])
+    }
+
+    async fn acquire(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).min(self.units);
         // it fails only for a closed semaphore, and nobody closes it
-        self.free.clone().acquire_many_owned(units).await.ok().map(Charge)
+        self.free.clone().acquire_many_owned(units).await.ok()
     }
 
     /// Whether memory may lie around to be used again.
     pub(super) fn is_calm(&self) -> bool {
-        self.free.available_permits() > self.units as usize / 2
+        let calm = |budget: &Self| budget.free.available_permits() > budget.units as usize / 2;
+        calm(self) && self.whole.as_deref().is_none_or(calm)
     }
 
     #[cfg(test)]
@@ -59,5 +83,22 @@ mod tests {
         assert_eq!(budget.free_bytes(), 0);
         drop(giant);
         assert!(budget.is_calm());
+    }
+
+    #[tokio::test]
+    async fn one_address_takes_its_part_and_no_more() {
+        let budget = Budget::new(40 * UNIT_BYTES);
+        let [one, other] = [budget.part_of_one(), budget.part_of_one()];
+        let held = one.charge(usize::MAX).await;
+        assert_eq!(budget.free_bytes(), 0, "a frame above the whole takes all of it, wherever it comes from");
+        drop(held);
+        let held = one.charge(10 * UNIT_BYTES).await;
+        assert!(!one.is_calm() && other.is_calm() && budget.is_calm());
+        assert!(one.charge(1).now_or_never().is_none());
+        let others = other.charge(10 * UNIT_BYTES).now_or_never();
+        assert_eq!(budget.free_bytes(), 20 * UNIT_BYTES);
+        drop((held, others));
+        assert!(one.charge(10 * UNIT_BYTES).now_or_never().is_some());
+        assert_eq!(budget.free_bytes(), 40 * UNIT_BYTES);
     }
 }

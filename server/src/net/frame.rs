@@ -85,7 +85,7 @@ impl FrameReader {
             if whole > self.buf.capacity() && self.buf.len() >= self.first_bytes {
                 // not while holding what an earlier frame took: two that wait for each other would wait for ever
                 self.charge = None;
-                self.charge = budget.charge(whole).await;
+                self.charge = Some(budget.charge(whole).await);
                 self.buf.reserve(whole - self.buf.len());
                 // waiting for memory was not the peer's fault
                 self.started = Some(Instant::now());

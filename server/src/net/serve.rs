@@ -26,9 +26,10 @@ pub struct Net {
 impl Net {
     /// Limits and metrics for any number of listeners.
     pub fn new(config: NetConfig, dispatcher: Dispatcher, registry: &Registry) -> Arc<Self> {
+        let budget = Budget::new(config.memory_bytes_max);
         Arc::new(Self {
-            budget: Budget::new(config.memory_bytes_max),
-            quota: Quota::new(&config),
+            quota: Quota::new(&config, &budget),
+            budget,
             log_limit: LogLimit::default(),
             metrics: NetMetrics::new(registry),
             config,

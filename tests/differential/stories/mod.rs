@@ -10,8 +10,8 @@ mod list;
 mod list_offsets;
 mod metadata;
 mod produce;
-mod producing;
-mod raw;
+pub mod producing;
+pub mod raw;
 mod topics;
 
 pub use list::{ALL, plant};
