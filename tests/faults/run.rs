@@ -10,7 +10,7 @@ use harness::{
     checker::{self, Report, Settings, Verdict},
     rig::{
         Cluster, Factory, Fault, Fleet, Librdkafka, LiveKeys, Load, Network, Own, Pace, Recorder, Schedule, Workload,
-        final_phase, run,
+        compare_replicas, final_phase, run,
     },
 };
 use tidemark_client::{Client, ClientConfig, admin::NewTopic};
@@ -130,9 +130,13 @@ impl Run {
         done
     }
 
-    /// The final phase and the verdict.
-    pub fn judge(&self, limit: Duration, expected: Verdict) -> Report {
-        final_phase(&self.recorder, &self.factories, &self.keys.all(), limit);
+    /// The final phase, the replicas, and the verdict. No broker runs behind it.
+    pub fn judge(&mut self, limit: Duration, expected: Verdict) -> Report {
+        let keys = self.keys.all();
+        if final_phase(&self.recorder, &self.factories, &keys, limit) {
+            let logs = compare_replicas(&mut self.cluster.fleet, &keys, &self.recorder);
+            println!("{logs} logs compared");
+        }
         self.recorder.flush().expect("the history's file");
         let path = self.recorder.path();
         let file = std::fs::File::open(path).expect("the history");

@@ -160,6 +160,18 @@ impl Fleet {
         self.bury(node, Broker::terminate);
     }
 
+    /// SIGTERM to all at once, and waits for their ends.
+    pub fn terminate_all(&mut self) {
+        for node in 0..self.len() {
+            self.go_on(node);
+            self.expect_running(node);
+        }
+        for node in &self.nodes {
+            node.broker.iter().for_each(|broker| broker.signal(Signal::TERM));
+        }
+        (0..self.len()).for_each(|node| self.bury(node, Broker::wait));
+    }
+
     /// SIGSTOP.
     pub fn stop(&mut self, node: usize) {
         self.nodes[node].broker.iter().for_each(|broker| broker.signal(Signal::STOP));
