@@ -8,15 +8,16 @@ use harness::{
     rig::{Fault, Fleet, Network, Volume},
 };
 
-use crate::run::{IMPATIENT, PATIENT, Run};
+use crate::run::{IMPATIENT, PATIENT, Run, alone};
 
 /// Of a disk that can run full: room for the journal and what a short run writes.
 const VOLUME_BYTES: u64 = 320 << 20;
 
 fn prepare(name: &'static str) -> Run {
+    let alone = alone();
     let broker = BrokerOptions::new(env!("CARGO_BIN_EXE_tidemark"));
     // the id that a broker has if none is set
-    Run::prepare(name, Fleet::start(vec![broker]), None, vec![1], PATIENT)
+    Run::prepare(name, Fleet::start(vec![broker]), None, vec![1], PATIENT, alone)
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -36,7 +37,7 @@ fn copy(from: &Path, to: &Path) {
 fn kills_and_stops_of_one_broker_show_no_anomaly() {
     let mut run = prepare("one-broker");
     let mix = [(Fault::AllKill, 2), (Fault::LeaderKill, 1), (Fault::ControllerKill, 1), (Fault::Stop, 1)];
-    let faults = run.faults(&mix, 8);
+    let faults = run.faults(&mix, 8, 1_000);
     let report = run.judge(Duration::from_secs(120), Verdict::Valid);
     assert!(faults >= 2 && report.faults.len() == faults, "{report}");
     assert!(report.acked > 1_000 && report.count(Kind::Ok) > report.count(Kind::Fail), "{report}");
@@ -45,12 +46,13 @@ fn kills_and_stops_of_one_broker_show_no_anomaly() {
 /// A disk that is slow or full holds writers up, and they go on by themselves when it is not any more.
 #[test]
 fn slow_and_full_disks_show_no_anomaly() {
+    let alone = alone();
     let Some(volume) = Volume::mount(VOLUME_BYTES) else { return };
     let broker = BrokerOptions::new(env!("CARGO_BIN_EXE_tidemark"));
     let fleet = Fleet::start_over(vec![broker], vec![volume.path().join("data")]);
-    let mut run = Run::prepare("disks", fleet, None, vec![1], PATIENT);
+    let mut run = Run::prepare("disks", fleet, None, vec![1], PATIENT, alone);
     run.cluster.volumes = vec![Some(volume)];
-    let faults = run.faults(&[(Fault::FullDisk, 2), (Fault::SlowDisk, 1), (Fault::AllKill, 1)], 7);
+    let faults = run.faults(&[(Fault::FullDisk, 2), (Fault::SlowDisk, 1), (Fault::AllKill, 1)], 7, 1_000);
     let report = run.judge(Duration::from_secs(120), Verdict::Valid);
     assert!(faults >= 2 && report.faults.len() == faults, "{report}");
 }
@@ -58,6 +60,7 @@ fn slow_and_full_disks_show_no_anomaly() {
 /// Clients that are cut off give up, and do not know what became of their records.
 #[test]
 fn cuts_between_clients_and_the_broker_show_no_anomaly() {
+    let alone = alone();
     let network = Network::start();
     let front = network.front(0);
     let advertised = format!("PLAINTEXT://{}", front.address());
@@ -65,8 +68,8 @@ fn cuts_between_clients_and_the_broker_show_no_anomaly() {
     let mut fleet = Fleet::start(vec![broker]);
     front.set_target(fleet.address(0));
     fleet.reach_at(0, front.address());
-    let mut run = Run::prepare("cut-off", fleet, Some(network), vec![1], IMPATIENT);
-    let faults = run.faults(&[(Fault::Cut, 1), (Fault::CutOneWay, 2)], 7);
+    let mut run = Run::prepare("cut-off", fleet, Some(network), vec![1], IMPATIENT, alone);
+    let faults = run.faults(&[(Fault::Cut, 1), (Fault::CutOneWay, 2)], 9, 2_000);
     let report = run.judge(Duration::from_secs(120), Verdict::Valid);
     assert!(faults >= 2 && report.faults.len() == faults, "{report}");
     assert!(report.count(Kind::Info) > 0, "nobody gave up: {report}");

@@ -21,8 +21,15 @@ pub const PATIENT: Duration = Duration::from_secs(60);
 pub const IMPATIENT: Duration = Duration::from_millis(1_200);
 const TOPICS: usize = 5;
 const PARTITIONS: i32 = 2;
-/// One run at a time: each is held to a rate.
 static ALONE: Mutex<()> = Mutex::new(());
+
+/// One run at a time: each is held to a rate.
+pub type Alone = MutexGuard<'static, ()>;
+
+/// Waits for the runs before; to be had before a broker starts.
+pub fn alone() -> Alone {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A number that the environment may set.
 pub fn number_from(variable: &str, otherwise: u64) -> u64 {
@@ -37,7 +44,7 @@ pub struct Run {
     seed: u64,
     keys: Arc<LiveKeys>,
     factories: Vec<Arc<dyn Factory>>,
-    _alone: MutexGuard<'static, ()>,
+    _alone: Alone,
 }
 
 impl Drop for Run {
@@ -69,16 +76,15 @@ async fn create_topics(bootstrap: &[String], topics: &[String], replication_fact
 }
 
 impl Run {
-    /// Makes the topics on a running fleet, whose brokers have these ids. Our client tries to deliver a
-    /// record for so long.
+    /// Makes the topics on a running fleet, whose brokers have these ids. Our client tries to deliver a record for so long.
     pub fn prepare(
         name: &'static str,
         mut fleet: Fleet,
         network: Option<Network>,
         node_ids: Vec<i32>,
         delivery_timeout: Duration,
+        alone: Alone,
     ) -> Self {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let seed = number_from("FAULTS_SEED", 1);
         let topics: Vec<_> = (0..TOPICS).map(|n| format!("{name}-{n}")).collect();
         let bootstrap = fleet.bootstrap();
@@ -117,11 +123,11 @@ impl Run {
         harness::eventually("records are acknowledged", harness::wait::PATIENCE, is_enough);
     }
 
-    /// Follows a plan under load for so many seconds, if no others are asked for; all is healed when it ends. Gives the
-    /// number of faults that were done.
-    pub fn faults(&mut self, mix: &[(Fault, u64)], seconds: u64) -> usize {
+    /// Follows a plan under load for so many seconds, if no others are asked for, with about so much calm before each fault;
+    /// all is healed when it ends. Gives the number of faults that were done.
+    pub fn faults(&mut self, mix: &[(Fault, u64)], seconds: u64, calm_ms: u64) -> usize {
         let seconds = number_from("FAULTS_SECONDS", seconds);
-        let pace = Pace { total_ms: seconds * 1000, calm_ms: (500, 1_500), lasts_ms_max: 1_500 };
+        let pace = Pace { total_ms: seconds * 1000, calm_ms: (calm_ms / 2, calm_ms * 3 / 2), lasts_ms_max: 1_500 };
         let schedule = Schedule::draw(self.seed, pace, mix);
         println!("{}: FAULTS_SEED={} FAULTS_SECONDS={seconds}\n{schedule}", self.name, self.seed);
         let workload = self.load();

@@ -23,6 +23,8 @@ use crate::checker::{Kind, Polled, refusal};
 
 /// How long a request is waited for; far below a fault's length.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Short, so that a calm between two faults is not missed.
+const RETRY_PAUSE_MAX: Duration = Duration::from_millis(300);
 /// How long a call is repeated.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -53,7 +55,7 @@ impl Factory for Own {
     fn connect(&self) -> Result<Session, String> {
         let mut config = ClientConfig::new(self.bootstrap.iter().cloned());
         (config.request_timeout, config.connect_timeout) = (REQUEST_TIMEOUT, REQUEST_TIMEOUT);
-        config.retry = RetryConfig { timeout: RETRY_TIMEOUT, ..RetryConfig::default() };
+        config.retry = RetryConfig { pause_max: RETRY_PAUSE_MAX, timeout: RETRY_TIMEOUT, ..RetryConfig::default() };
         let client = self.runtime.block_on(Client::connect(config)).map_err(|error| error.to_string())?;
         let _inside = self.runtime.enter();
         let config = ProducerConfig { delivery_timeout: self.delivery_timeout, ..ProducerConfig::default() };
