@@ -139,8 +139,11 @@ impl Fleet {
     /// # Panics
     /// If a process that nobody ended is gone; the message holds what it printed.
     pub fn expect_running(&mut self, node: usize) {
-        if let Some(broker) = &mut self.nodes[node].broker {
-            assert!(broker.is_running(), "broker {node} ended by itself; it said:\n{}", broker.printed());
+        if let Some(broker) = &mut self.nodes[node].broker
+            && !broker.is_running()
+        {
+            let (status, id) = (broker.wait(), broker.id());
+            panic!("broker {node} (process {id}) ended with {status}, not by us; it said:\n{}", broker.printed());
         }
     }
 
