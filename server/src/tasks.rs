@@ -18,6 +18,8 @@ pub enum TaskKind {
     Decision,
     /// Lets retention act, every `log.retention.check.interval.ms`.
     Retention,
+    /// Lets one group give up what lies below its log start.
+    Purge,
     /// The HTTP bridge.
     Bridge,
     /// Waits for SIGTERM and Ctrl-C.

@@ -70,7 +70,7 @@ pub struct Replica {
     pub(super) committed: AtomicI64,
     listener: OnceLock<Arc<dyn CommitListener>>,
     /// Held from a capture to the end of its sync: what one has taken to sync, another must not take for synced.
-    syncing: Mutex<()>,
+    pub(super) syncing: Mutex<()>,
     flush_messages: AtomicI64,
     flush_ms: AtomicI64,
     /// Records that no sync covers yet, under `write.caching`.

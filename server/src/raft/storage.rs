@@ -397,7 +397,8 @@ impl Storage {
         StorageError::at(&self.shared.dir, disk.sync_dir(&self.shared.dir))
     }
 
-    /// Directories left by an earlier process: removes those on their way out, sets aside those of no replica.
+    /// Directories left by an earlier process: removes those on their way out and those that were not ready, sets aside those
+    /// of no replica.
     ///
     /// # Errors
     /// The disk's.
@@ -411,7 +412,7 @@ impl Storage {
                 continue;
             }
             let path = dir.join(&entry.name);
-            if entry.name.ends_with("-delete") {
+            if entry.name.ends_with("-delete") || entry.name.ends_with("-install") {
                 StorageError::at(&path, disk.remove_dir_all(&path))?;
             } else if entry.name.rsplit_once('-').is_some_and(|(_, number)| number.parse::<u32>().is_ok()) {
                 self.set_aside(&entry.name, list.take_id())?;

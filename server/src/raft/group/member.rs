@@ -13,7 +13,7 @@ use super::{
     membership,
 };
 use crate::{
-    journal::MemberCheckpoint,
+    journal::{Installed, MemberCheckpoint},
     log::{FrameBytes, Log, LogError},
 };
 
@@ -50,6 +50,13 @@ impl RecoveredMember {
         if let Effect::Membership(members) = Effect::of_internal(frame) {
             self.kept.memberships.push((index, leader_epoch, membership::encode(&members)));
         }
+    }
+
+    /// Another log took the place of this one's, and all of it is committed.
+    pub fn note_installed(&mut self, installed: &Installed) {
+        let end = &installed.end;
+        self.kept.committed = end.next_index.checked_sub(1).map(|last| (last, end.last_leader_epoch, end.next_offset));
+        self.kept.memberships = installed.membership.clone().into_iter().collect();
     }
 
     /// Frames from this index on are gone.
@@ -165,6 +172,18 @@ impl Member {
     pub fn note_truncated(&mut self, next_index: u64) {
         self.memberships.retain(|(id, _)| id.index < next_index);
         self.unapplied.retain(|waiting| waiting.log_id.index < next_index);
+    }
+
+    /// Another log took the place of this one's.
+    pub fn note_installed(&mut self, last: LogId, high_watermark: i64, members: StoredMembership) {
+        self.unapplied.clear();
+        self.memberships.clear();
+        if let Some(id) = members.log_id() {
+            self.memberships.push((*id, members.membership().clone()));
+        }
+        (self.applied, self.purged, self.snapshot) = (Some(last), Some(last), true);
+        self.high_watermark = self.high_watermark.max(high_watermark);
+        self.applied_membership = members;
     }
 
     /// Unapplied frames from index `start` up to `end` (exclusive), if they are all known without a look into the log.

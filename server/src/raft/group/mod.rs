@@ -21,10 +21,12 @@ mod membership;
 mod message;
 mod peer;
 mod proposal;
+mod purge;
 mod serve;
 mod snapshot;
 mod status;
 mod store;
+mod transfer;
 mod write;
 
 #[cfg(test)]
@@ -37,4 +39,5 @@ pub(super) use member::{Member, RecoveredMember};
 pub(super) use membership::{encode as encode_membership, of_voters};
 pub use proposal::{Proposal, Proposed};
 pub use serve::ServeError;
+pub(super) use snapshot::take_place;
 pub use status::{FollowerStatus, GroupStatus};

@@ -244,6 +244,9 @@ impl Replica {
         let journal = &self.shared.journal;
         journal.sync_blocking(journal.written()).map_err(io::Error::other)?;
         let mut held = self.write();
+        if held.member.as_ref().is_some_and(|member| member.purged >= Some(*upto)) {
+            return Ok(());
+        }
         if upto.index >= held.state.log().map_err(io::Error::other)?.next_index() {
             self.reset(&mut held, upto.index + 1, epoch_of(upto))?;
         }
@@ -251,14 +254,14 @@ impl Replica {
         if let Some(member) = member {
             member.purged = member.purged.max(Some(*upto));
         }
-        match state.log_mut().map_err(io::Error::other)?.delete_old_segments() {
-            Ok(_) => Ok(()),
+        match state.log_mut().map_err(io::Error::other)?.delete_purged_segments(upto.index) {
+            Ok(()) => Ok(()),
             Err(error) => Err(io::Error::other(self.fail(state, &error.to_string()))),
         }
     }
 
-    /// Takes committed frames: the high watermark moves, and with an order the log start.
-    pub(super) fn apply_frames(&self, frames: &[(LogId, Frame)]) -> io::Result<()> {
+    /// Takes committed frames: the high watermark moves, and with an order the log start. Whether that moved.
+    pub(super) fn apply_frames(&self, frames: &[(LogId, Frame)]) -> io::Result<bool> {
         let mut held = self.write();
         let Held { state, member: Some(member) } = &mut *held else {
             return Err(io::Error::other("the replica is in no group"));
@@ -290,7 +293,19 @@ impl Replica {
         }
         drop(held);
         self.commit(high_watermark, bytes);
-        Ok(())
+        Ok(log_start.is_some())
+    }
+
+    /// The Raft index up to which openraft may forget: the last one in segments that lie below the log start.
+    pub(super) fn purgeable(&self) -> io::Result<Option<u64>> {
+        let mut held = self.write();
+        let Held { state, member } = &mut *held;
+        let log = state.log_mut().map_err(io::Error::other)?;
+        let purged = member.as_ref().and_then(|member| member.purged).map(|purged| purged.index);
+        match log.last_expired_index() {
+            Ok(last) => Ok(last.filter(|last| Some(*last) > purged)),
+            Err(error) => Err(io::Error::other(self.fail(state, &error.to_string()))),
+        }
     }
 }
 

@@ -274,3 +274,12 @@ pub fn rounds(replica: &Replica) -> Vec<i64> {
     }
     rounds
 }
+
+/// Waits for what must come true.
+pub async fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
