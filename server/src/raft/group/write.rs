@@ -266,13 +266,14 @@ impl Replica {
         let Held { state, member: Some(member) } = &mut *held else {
             return Err(io::Error::other("the replica is in no group"));
         };
-        let (mut high_watermark, mut bytes, mut log_start) = (member.high_watermark(), 0, None);
+        let (mut high_watermark, mut bytes, mut log_start, mut left) = (member.high_watermark(), 0, None, false);
         for (id, frame) in frames {
             high_watermark = member.note_applied(*id, frame);
             match frame.effect {
                 Effect::Batch => bytes += frame.size,
                 Effect::LogStart(offset) => log_start = log_start.max(Some(offset.min(high_watermark))),
-                _ => {}
+                Effect::Membership(ref members) => left = !members.voter_ids().any(|voter| voter == member.node),
+                Effect::None => {}
             }
         }
         if let Some(offset) = log_start {
@@ -293,6 +294,10 @@ impl Replica {
         }
         drop(held);
         self.commit(high_watermark, bytes);
+        if left && let Role::Leader { epoch } = self.role() {
+            // openraft steps down soon, without a new vote
+            self.set_role(Role::Follower { leader: None, epoch });
+        }
         Ok(log_start.is_some())
     }
 
