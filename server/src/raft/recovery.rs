@@ -239,9 +239,10 @@ impl Rebuild<'_> {
                     member.vote = Some((term, node, committed));
                 }
             }
-            OwnedRecord::Join { replica, node } => {
+            OwnedRecord::Join { replica, node, committed } => {
                 if let Some(found) = self.replicas.get_mut(&replica).filter(|found| end > found.last.lsn) {
-                    found.last.member = node.map(|node| RecoveredMember::new(NodeId::from(node), None));
+                    let member = node.map(|node| RecoveredMember::new(NodeId::from(node), None));
+                    found.last.member = member.map(|member| member.with_committed(committed));
                 }
             }
             OwnedRecord::Install { replica, installed } => self.install(end, replica, &installed)?,

@@ -67,6 +67,7 @@ pub struct Groups(Arc<Shared>);
 struct Shared {
     carrier: Arc<dyn Carrier>,
     config: Arc<Config>,
+    timing: GroupTiming,
     running: RwLock<HashMap<ReplicaKey, Running>>,
 }
 
@@ -86,7 +87,7 @@ impl Groups {
     /// Times that do not go together.
     pub fn new(carrier: Arc<dyn Carrier>, timing: GroupTiming) -> Result<Self, GroupError> {
         let config = config::config(timing).map_err(|error| GroupError::Refused(error.to_string()))?;
-        Ok(Self(Arc::new(Shared { carrier, config, running: RwLock::default() })))
+        Ok(Self(Arc::new(Shared { carrier, config, timing, running: RwLock::default() })))
     }
 
     /// Runs the group of a replica that was recovered or made as a member. It follows until it is elected.
@@ -96,7 +97,8 @@ impl Groups {
     pub async fn start(&self, replica: &Arc<Replica>) -> Result<(), GroupError> {
         let node = replica.read().member.as_ref().map(|member| member.node).ok_or(GroupError::NoMember)?;
         let key = replica_key(replica)?;
-        let network = Network { carrier: Arc::clone(&self.0.carrier), key, own: node };
+        let (carrier, stall) = (Arc::clone(&self.0.carrier), self.0.timing.stall());
+        let network = Network { carrier, key, own: node, stall };
         let (store, machine) = (LogStore(Arc::clone(replica)), Machine(Arc::clone(replica)));
         let raft = Raft::build(node, Arc::clone(&self.0.config), network, store, machine).await;
         let raft = raft.map_err(|error| GroupError::Storage(error.to_string()))?;

@@ -52,6 +52,13 @@ impl RecoveredMember {
         }
     }
 
+    /// The same, and frames up to this one are committed.
+    #[must_use]
+    pub fn with_committed(mut self, committed: Option<(u64, i32, i64)>) -> Self {
+        self.kept.committed = committed;
+        self
+    }
+
     /// Another log took the place of this one's, and all of it is committed.
     pub fn note_installed(&mut self, installed: &Installed) {
         let end = &installed.end;
@@ -144,6 +151,11 @@ impl Member {
     /// Offset behind the last record that is applied.
     pub fn high_watermark(&self) -> i64 {
         self.high_watermark
+    }
+
+    /// Who is a member, by the newest frame that the log has of it.
+    pub fn newest_members(&self) -> Option<&GroupMembership> {
+        self.memberships.last().map(|(_, members)| members)
     }
 
     /// What a checkpoint keeps.

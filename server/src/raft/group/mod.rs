@@ -13,6 +13,7 @@
 //! (below [`Carrier`](super::carrier::Carrier)).
 
 mod config;
+mod convert;
 mod entry;
 mod groups;
 mod machine;

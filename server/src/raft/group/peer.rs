@@ -33,8 +33,6 @@ use super::{
 
 /// Append requests to one member that wait for their answers at once, each of at most 4 MiB.
 const APPENDS_AT_ONCE: usize = 8;
-/// A member that answers nothing for so long is taken to hang.
-const STALL: Duration = Duration::from_secs(5);
 
 type Streamed<T> = Result<T, StreamingError<GroupTypes>>;
 type RpcResult<T> = Result<T, RPCError<GroupTypes>>;
@@ -45,13 +43,15 @@ pub struct Network {
     pub(super) carrier: Arc<dyn Carrier>,
     pub(super) key: ReplicaKey,
     pub(super) own: NodeId,
+    pub(super) stall: Duration,
 }
 
 impl RaftNetworkFactory<GroupTypes> for Network {
     type Network = Peer;
 
     async fn new_client(&mut self, target: NodeId, _: &openraft::EmptyNode) -> Peer {
-        Peer { carrier: Arc::clone(&self.carrier), key: self.key, own: self.own, target }
+        let (key, own, stall) = (self.key, self.own, self.stall);
+        Peer { carrier: Arc::clone(&self.carrier), key, own, target, stall }
     }
 }
 
@@ -61,6 +61,7 @@ pub struct Peer {
     key: ReplicaKey,
     own: NodeId,
     target: NodeId,
+    stall: Duration,
 }
 
 impl Peer {
@@ -96,7 +97,7 @@ impl Peer {
     ) -> impl Future<Output = RpcResult<StreamAppendResult<GroupTypes>>> + Send + 'static {
         let before = request.prev_log_id;
         let last: Option<LogId> = request.entries.last().map(openraft::entry::RaftEntry::log_id).or(before);
-        let answer = self.call(RPCTypes::AppendEntries, message::append(self.head(Kind::Append), request), STALL);
+        let answer = self.call(RPCTypes::AppendEntries, message::append(self.head(Kind::Append), request), self.stall);
         answer.map(move |answer| {
             let answer = message::read_append_answer(answer?).map_err(malformed)?;
             if answer.is_conflict() && before.is_none() {

@@ -94,7 +94,7 @@ impl Replica {
             Payload::Blank => (internal(log, InternalKind::Blank, &[]), None, None),
             Payload::Frame(frame) => (frame.bytes, None, None),
         };
-        let taken = taken.map_or_else(|| append_stored(log, &id, &frame), |taken| taken);
+        let taken = taken.unwrap_or_else(|| append_stored(log, &id, &frame));
         let appended = self.written(held, &id, taken)?;
         self.journal_entry(held, &id, (&frame, &appended), on_durable)?;
         let log_start_offset = held.state.log().map_err(io::Error::other)?.log_start_offset();

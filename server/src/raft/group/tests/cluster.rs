@@ -3,7 +3,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,6 +19,7 @@ use super::{
     super::super::{
         Appending, Carrier, CarrierError, CommitListener, GroupTiming, Groups, Lane, Proposed, ReplicaError, Role,
     },
+    gated_disk::{Gate, GatedDisk},
     *,
 };
 
@@ -28,7 +32,9 @@ const TIMING: GroupTiming = GroupTiming { heartbeat_ms: 100, election_ms_min: 30
 /// The network of one cluster.
 #[derive(Default)]
 pub struct Net {
-    brokers: Mutex<BTreeMap<i32, Groups>>,
+    /// By broker, with a number that each start has for itself.
+    brokers: Mutex<BTreeMap<i32, (u64, Groups)>>,
+    starts: AtomicU64,
     /// Ways (from, to) on which requests are lost.
     cut: Mutex<BTreeSet<(i32, i32)>>,
     /// Ways on which requests arrive and answers do not: the caller waits.
@@ -40,6 +46,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Net {
+    /// Which start of a broker runs.
+    fn start_of(&self, broker: i32) -> Option<u64> {
+        lock(&self.brokers).get(&broker).map(|(start, _)| *start)
+    }
+
     /// Nothing passes from one to the other any more, or again.
     pub fn cut(&self, from: i32, to: i32, cut: bool) {
         let mut ways = lock(&self.cut);
@@ -81,7 +92,7 @@ impl Carrier for Wire {
         let gone = || std::future::ready(Err(CarrierError::Unreachable("cut".to_owned()))).boxed();
         let (own, to) = (self.own, to.broker());
         let Some(net) = self.net.upgrade() else { return gone() };
-        let Some(groups) = lock(&net.brokers).get(&to).cloned() else { return gone() };
+        let Some((start, groups)) = lock(&net.brokers).get(&to).cloned() else { return gone() };
         if lock(&net.cut).contains(&(own, to)) {
             return gone();
         }
@@ -90,7 +101,8 @@ impl Carrier for Wire {
         async move {
             let answer = serving.await;
             let _ = hung.wait_for(|ways| !ways.contains(&(to, own))).await;
-            if lock(&net.cut).contains(&(to, own)) {
+            // a process that was killed answers nothing, whatever it still did
+            if net.start_of(to) != Some(start) || lock(&net.cut).contains(&(to, own)) {
                 return Err(CarrierError::Lost("cut".to_owned()));
             }
             answer.map(|parts| Bytes::from(parts.concat())).map_err(|error| CarrierError::Lost(error.to_string()))
@@ -128,6 +140,7 @@ pub struct Broker {
 pub struct Cluster {
     pub net: Arc<Net>,
     pub disks: BTreeMap<i32, SimDisk>,
+    pub gates: BTreeMap<i32, Arc<Gate>>,
     pub running: BTreeMap<i32, Broker>,
 }
 
@@ -145,17 +158,22 @@ impl Cluster {
     }
 
     pub fn empty() -> Self {
-        Self { net: Arc::default(), disks: BTreeMap::new(), running: BTreeMap::new() }
+        Self { net: Arc::default(), disks: BTreeMap::new(), gates: BTreeMap::new(), running: BTreeMap::new() }
     }
 
     /// A new broker with a new replica, which runs.
     pub async fn add(&mut self, broker: i32, kind: ReplicaKind<'_>) {
-        let disk = fresh();
-        let storage = open_storage(Arc::new(disk.clone()), broker);
+        self.disks.insert(broker, fresh());
+        let storage = self.open(broker);
         let replica = make(&storage, kind);
         storage.sync().unwrap();
-        self.disks.insert(broker, disk);
         self.run(broker, storage, replica).await;
+    }
+
+    fn open(&mut self, broker: i32) -> Arc<Storage> {
+        let (disk, gate) = (self.disks[&broker].clone(), Gate::new(Duration::ZERO));
+        self.gates.insert(broker, Arc::clone(&gate));
+        open_storage(Arc::new(GatedDisk { disk, gate }), broker)
     }
 
     pub async fn run(&mut self, broker: i32, storage: Arc<Storage>, replica: Arc<Replica>) {
@@ -168,7 +186,8 @@ impl Cluster {
         if !matches!(replica.role(), Role::Solo { .. }) {
             groups.start(&replica).await.unwrap();
         }
-        lock(&self.net.brokers).insert(broker, groups.clone());
+        let start = self.net.starts.fetch_add(1, Ordering::Relaxed);
+        lock(&self.net.brokers).insert(broker, (start, groups.clone()));
         self.running.insert(broker, Broker { storage, groups, replica, heard });
     }
 
@@ -178,6 +197,7 @@ impl Cluster {
         lock(&self.net.brokers).remove(&broker);
         let left = disk(&self.disks[&broker]);
         self.disks.insert(broker, left);
+        self.gates[&broker].open();
         gone.groups.stop(&gone.replica).await.unwrap();
         // what it still writes goes to a disk that nobody looks at any more
         drop(gone.storage.close());
@@ -185,7 +205,7 @@ impl Cluster {
 
     /// A broker starts over its disk.
     pub async fn start(&mut self, broker: i32) {
-        let storage = open_storage(Arc::new(self.disks[&broker].clone()), broker);
+        let storage = self.open(broker);
         let replica = storage.replicas().pop().unwrap().1;
         self.run(broker, storage, replica).await;
     }
@@ -217,7 +237,7 @@ impl Cluster {
         &self.running[&broker].replica
     }
 
-    /// Proposes one batch at a broker and waits for its commit.
+    /// Proposes one batch at a broker and waits for its commit. An answer of a process that was killed is none.
     pub async fn write(&self, broker: i32, round: i64) -> Result<Appending, ReplicaError> {
         let bytes = bytes_of(round);
         let header = batch::verify(&bytes).unwrap();

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Every broker has the same rounds below its high watermark, once that is at `end`.
-async fn agree(cluster: &Cluster, end: i64) -> Vec<i64> {
+pub async fn agree(cluster: &Cluster, end: i64) -> Vec<i64> {
     for broker in cluster.running.keys() {
         cluster.committed(*broker, end).await;
     }
@@ -125,7 +125,7 @@ async fn the_leadership_is_handed_over() {
 }
 
 /// Moves the log start at the leader, and waits until every broker's log starts there and has as many segments as is said.
-async fn move_start(cluster: &Cluster, to: i64) {
+pub async fn move_start(cluster: &Cluster, to: i64) {
     let leader = cluster.leader().await;
     let (start, durable) = cluster.replica(leader).move_log_start(to).unwrap();
     assert_eq!(start, to);
@@ -224,4 +224,48 @@ async fn members_come_and_go() {
     let leader = cluster.leader().await;
     let broker = &cluster.running[&leader];
     until("all in sync", || broker.groups.in_sync(&broker.replica, 10_000).unwrap().len() == 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_alone_becomes_a_group_and_is_alone_again() {
+    let mut cluster = Cluster::empty();
+    cluster.add(1, ReplicaKind::Solo).await;
+    for round in 0..30 {
+        cluster.write(1, round).await.unwrap();
+    }
+    cluster.kill(1, SimDisk::process_killed).await;
+    cluster.start(1).await;
+    cluster.write(1, 30).await.unwrap();
+    let solo_epoch = cluster.replica(1).role().epoch();
+    let broker = &cluster.running[&1];
+    broker.groups.into_group(&broker.replica, node(1)).await.unwrap();
+    assert_eq!(cluster.leader().await, 1);
+    assert!(broker.replica.role().epoch() > solo_epoch);
+    assert_eq!(cluster.write(1, 31).await.unwrap().base_offset, 93);
+    // it starts as what it became
+    cluster.kill(1, |disk| disk.power_cut(1)).await;
+    cluster.start(1).await;
+    assert_eq!(cluster.leader().await, 1);
+    for broker in [2, 3] {
+        cluster.add(broker, ReplicaKind::Learner { node: node(broker) }).await;
+    }
+    let broker = &cluster.running[&1];
+    broker.groups.change(&broker.replica, &[node(1), node(2), node(3)]).await.unwrap();
+    let end = cluster.write_somewhere(32).await.last_offset + 1;
+    assert_eq!(agree(&cluster, end).await, (0..=32).collect::<Vec<_>>());
+    let refused = broker.groups.into_solo(&broker.replica).await;
+    assert!(refused.is_err(), "it has other members");
+    broker.groups.change(&broker.replica, &[node(1)]).await.unwrap();
+    let group_epoch = broker.replica.role().epoch();
+    broker.groups.into_solo(&broker.replica).await.unwrap();
+    for gone in [2, 3] {
+        cluster.kill(gone, SimDisk::process_killed).await;
+    }
+    assert!(matches!(cluster.replica(1).role(), Role::Solo { epoch } if epoch > group_epoch));
+    assert_eq!(cluster.write(1, 33).await.unwrap().base_offset, 99);
+    cluster.running[&1].storage.sync().unwrap();
+    cluster.kill(1, |disk| disk.power_cut(2)).await;
+    cluster.start(1).await;
+    assert!(matches!(cluster.replica(1).role(), Role::Solo { .. }));
+    assert_eq!(rounds(cluster.replica(1)), (0..=33).collect::<Vec<_>>());
 }
