@@ -17,6 +17,7 @@ use crate::{
 mod cluster;
 mod gated_disk;
 mod members;
+mod story;
 mod suite;
 mod traps;
 

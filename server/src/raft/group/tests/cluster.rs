@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
-use tidemark_record::{BatchBuilder, batch};
+use tidemark_record::{BatchBuilder, BatchHeader, batch};
 use tokio::{sync::watch, time::Instant};
 
 use super::{
@@ -33,7 +33,7 @@ const TIMING: GroupTiming = GroupTiming { heartbeat_ms: 100, election_ms_min: 30
 #[derive(Default)]
 pub struct Net {
     /// By broker, with a number that each start has for itself.
-    brokers: Mutex<BTreeMap<i32, (u64, Groups)>>,
+    brokers: Mutex<BTreeMap<i32, (u64, Groups, Arc<Replica>)>>,
     starts: AtomicU64,
     /// Ways (from, to) on which requests are lost.
     cut: Mutex<BTreeSet<(i32, i32)>>,
@@ -48,7 +48,28 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Net {
     /// Which start of a broker runs.
     fn start_of(&self, broker: i32) -> Option<u64> {
-        lock(&self.brokers).get(&broker).map(|(start, _)| *start)
+        lock(&self.brokers).get(&broker).map(|(start, ..)| *start)
+    }
+
+    /// Proposes a batch at whoever leads, if anybody does, and waits a while for its commit. `None`: nobody knows what became of
+    /// it. An answer of a process that was killed is none.
+    pub async fn propose(&self, batch: &Bytes) -> Option<Result<Appending, ReplicaError>> {
+        let leads = |(_, (_, _, replica)): &(&i32, &(u64, Groups, Arc<Replica>))| replica.role().leads();
+        let leader = lock(&self.brokers)
+            .iter()
+            .filter(leads)
+            .map(|(at, (start, _, replica))| (*at, *start, replica.clone()))
+            .max_by_key(|(_, _, replica)| replica.role().epoch());
+        let (broker, start, replica) = leader?;
+        let header = batch::verify(batch).unwrap();
+        let answer = match replica.propose(batch.clone(), &header, None, 0) {
+            Ok(Proposed::Appended(appended)) => Ok(appended),
+            Ok(Proposed::Pending(proposal)) => {
+                tokio::time::timeout(Duration::from_millis(1500), proposal.committed()).await.ok()?
+            }
+            Err(error) => Err(error),
+        };
+        (self.start_of(broker) == Some(start)).then_some(answer)
     }
 
     /// Nothing passes from one to the other any more, or again.
@@ -92,7 +113,7 @@ impl Carrier for Wire {
         let gone = || std::future::ready(Err(CarrierError::Unreachable("cut".to_owned()))).boxed();
         let (own, to) = (self.own, to.broker());
         let Some(net) = self.net.upgrade() else { return gone() };
-        let Some((start, groups)) = lock(&net.brokers).get(&to).cloned() else { return gone() };
+        let Some((start, groups, _)) = lock(&net.brokers).get(&to).cloned() else { return gone() };
         if lock(&net.cut).contains(&(own, to)) {
             return gone();
         }
@@ -187,7 +208,7 @@ impl Cluster {
             groups.start(&replica).await.unwrap();
         }
         let start = self.net.starts.fetch_add(1, Ordering::Relaxed);
-        lock(&self.net.brokers).insert(broker, (start, groups.clone()));
+        lock(&self.net.brokers).insert(broker, (start, groups.clone(), replica.clone()));
         self.running.insert(broker, Broker { storage, groups, replica, heard });
     }
 
@@ -273,11 +294,11 @@ pub fn bytes_of(round: i64) -> Bytes {
     builder.build().unwrap()
 }
 
-/// Rounds below the high watermark, each checked to be whole and as it was sent.
-pub fn rounds(replica: &Replica) -> Vec<i64> {
+/// Every batch from the log start up to the high watermark, whole.
+pub fn batches(replica: &Replica) -> Vec<Vec<u8>> {
     let end = replica.high_watermark();
     let mut offset = replica.look(|log| log.log_start_offset()).unwrap();
-    let mut rounds = Vec::new();
+    let mut batches = Vec::new();
     while offset < end {
         let read = replica.look(|log| log.read(offset, 1, true, end)).unwrap().unwrap();
         let mut bytes = Vec::new();
@@ -286,13 +307,25 @@ pub fn rounds(replica: &Replica) -> Vec<i64> {
             slice.file.read_exact_at(&mut piece, slice.position).unwrap();
             bytes.extend(piece);
         }
-        let header = batch::verify(&bytes).unwrap();
-        let round = header.base_timestamp / 10;
-        assert_eq!(bytes[16..], bytes_of(round)[16..]);
-        rounds.push(round);
-        offset = header.next_offset();
+        offset = batch::verify(&bytes).unwrap().next_offset();
+        batches.push(bytes);
     }
-    rounds
+    batches
+}
+
+/// Their headers.
+pub fn headers(replica: &Replica) -> Vec<BatchHeader> {
+    batches(replica).iter().map(|bytes| BatchHeader::parse(bytes).unwrap()).collect()
+}
+
+/// Rounds below the high watermark, each checked to be as it was sent.
+pub fn rounds(replica: &Replica) -> Vec<i64> {
+    let round_of = |bytes: Vec<u8>| {
+        let round = BatchHeader::parse(&bytes).unwrap().base_timestamp / 10;
+        assert_eq!(bytes[16..], bytes_of(round)[16..]);
+        round
+    };
+    batches(replica).into_iter().map(round_of).collect()
 }
 
 /// Waits for what must come true.
