@@ -72,7 +72,7 @@ pub struct Replica {
     pub(super) committed: AtomicI64,
     listener: OnceLock<Arc<dyn CommitListener>>,
     /// Held from a capture to the end of its sync: what one has taken to sync, another must not take for synced.
-    syncing: Mutex<()>,
+    pub(super) syncing: Mutex<()>,
     flush_messages: AtomicI64,
     flush_ms: AtomicI64,
     /// Records that no sync covers yet, under `write.caching`.
@@ -138,7 +138,8 @@ impl Replica {
             log.settle(committed);
         }
         if let Some(member) = &member {
-            role = Role::Follower { leader: None, epoch: member.epoch() };
+            // who led last is who most likely leads: it is heard from soon, or another is
+            role = Role::Follower { leader: member.voted_leader(), epoch: member.epoch() };
         }
         Arc::new(Self {
             id,
