@@ -50,7 +50,7 @@ impl RaftStateMachine<GroupTypes> for Machine {
             }
             if frames.len() >= APPLIED_AT_ONCE || over {
                 if !frames.is_empty() {
-                    self.0.apply_frames(&frames)?;
+                    self.0.apply_frames(&frames).inspect_err(|error| self.0.group_ends(error))?;
                     frames.clear();
                 }
                 responders.drain(..).for_each(|responder| responder.send(()));

@@ -94,7 +94,7 @@ impl Replica {
             Payload::Blank => (internal(log, InternalKind::Blank, &[]), None, None),
             Payload::Frame(frame) => (frame.bytes, None, None),
         };
-        let taken = taken.map_or_else(|| append_stored(log, &id, &frame), |taken| taken);
+        let taken = taken.unwrap_or_else(|| append_stored(log, &id, &frame));
         let appended = self.written(held, &id, taken)?;
         self.journal_entry(held, &id, (&frame, &appended), on_durable)?;
         let log_start_offset = held.state.log().map_err(io::Error::other)?.log_start_offset();
@@ -265,6 +265,12 @@ impl Replica {
             JournalError::Full { .. } => ReplicaError::Storage(error.to_string()),
             _ => self.fail(state, &error.to_string()),
         }
+    }
+
+    /// openraft ends a group of which a write failed: this member leads nobody any more.
+    pub(super) fn group_ends(&self, error: &io::Error) {
+        tracing::error!(replica = self.id.0, %error, "the group's member here ends until the next start; the others go on");
+        self.set_role(Role::Follower { leader: None, epoch: self.role().epoch() });
     }
 
     /// Takes committed frames: the high watermark moves, and with an order the log start.
