@@ -30,6 +30,8 @@ pub enum TaskKind {
     Groups,
     /// Changes the members of groups that are led here.
     Reconcile,
+    /// Lets one group give up what lies below its log start.
+    Purge,
     /// The HTTP bridge.
     Bridge,
     /// Waits for SIGTERM and Ctrl-C.

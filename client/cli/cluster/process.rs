@@ -8,16 +8,42 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use tokio::{net::TcpStream, time::Instant};
+use tidemark_client::{Client, ClientConfig};
+use tokio::time::Instant;
 
 use super::local::{LocalCluster, LocalNode};
 use crate::failure::Failure;
 
-/// How long a broker may take to open its port.
+/// How long a broker may take to answer its first client.
 const START_MAX: Duration = Duration::from_secs(30);
 /// How long a broker may take to stop cleanly.
 const STOP_MAX: Duration = Duration::from_secs(30);
+/// How long one question to a broker may take.
+const ASK_WITHIN: Duration = Duration::from_secs(2);
+/// How long a new process may take to become this program.
+const NAMED_WITHIN: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+impl LocalCluster {
+    /// Waits until all brokers have found each other.
+    pub async fn together(&self) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let bootstrap = self.bootstrap();
+        let client = Client::connect(ClientConfig::new(bootstrap.split(','))).await?;
+        loop {
+            let found = client.admin().describe_cluster().await?.brokers.len();
+            if found >= self.nodes.len() {
+                return Ok(());
+            }
+            if begun.elapsed() > START_MAX {
+                let all = self.nodes.len();
+                return Err(Failure::new(format!("only {found} of {all} brokers have found each other"))
+                    .next(format!("the logs in {} say why", self.dir.display())));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
 
 impl LocalNode {
     /// Whether its process runs: a number that another program has by now does not count.
@@ -50,19 +76,28 @@ impl LocalNode {
         Ok(())
     }
 
-    /// Waits until its port takes connections.
+    /// Waits until it answers a client.
     pub async fn ready(&self, cluster: &LocalCluster) -> Result<(), Failure> {
-        let deadline = Instant::now() + START_MAX;
-        while TcpStream::connect(("127.0.0.1", self.kafka)).await.is_err() {
-            let ended = !self.lives(cluster);
-            if ended || Instant::now() > deadline {
-                let how = if ended { "ended" } else { "does not answer" };
-                return Err(Failure::new(format!("broker {} {how}", self.id))
-                    .next(format!("{} says why", cluster.log(self.id).display())));
+        let begun = Instant::now();
+        let address = format!("127.0.0.1:{}", self.kafka);
+        let failed = |how: &str| {
+            Failure::new(format!("broker {} {how}", self.id))
+                .next(format!("{} says why", cluster.log(self.id).display()))
+        };
+        loop {
+            let config = ClientConfig::new([address.as_str()]);
+            if matches!(tokio::time::timeout(ASK_WITHIN, Client::connect(config)).await, Ok(Ok(_))) {
+                return Ok(());
+            }
+            if begun.elapsed() > START_MAX {
+                return Err(failed("does not answer"));
+            }
+            // a process that was just made may not be this program yet
+            if begun.elapsed() > NAMED_WITHIN && !self.lives(cluster) {
+                return Err(failed("ended"));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        Ok(())
     }
 
     /// Sends a signal, if it lives.

@@ -57,6 +57,7 @@ impl Up {
                 node.id, node.kafka, node.http, node.raft, node.pid
             ))?;
         }
+        cluster.together().await?;
         output::say("try:")?;
         output::say(&format!("  export TIDEMARK_BOOTSTRAP={}", cluster.bootstrap()))?;
         output::say("  tidemark topic create orders --partitions 6 --replication-factor 3")?;

@@ -117,6 +117,7 @@ mod tests {
                 port: 1,
                 rack: None,
                 raft: None,
+                directory_id: Uuid::nil(),
                 fenced: false,
             });
         }

@@ -148,10 +148,19 @@ impl Controller {
         asked_at: i32,
         validate_only: bool,
     ) -> Vec<Result<(), ControllerError>> {
-        let _deciding = match self.decide().await {
-            Ok(deciding) => deciding,
-            Err(error) => return resources.iter().map(|_| Err(error.clone())).collect(),
-        };
+        match self.decide().await {
+            Ok(_deciding) => self.change(resources, asked_at, validate_only).await,
+            Err(error) => resources.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    /// The caller holds the right to decide.
+    async fn change(
+        &self,
+        resources: &[(Resource, Vec<ConfigChange>)],
+        asked_at: i32,
+        validate_only: bool,
+    ) -> Vec<Result<(), ControllerError>> {
         let mut seen = HashSet::new();
         let doubled: HashSet<&Resource> =
             resources.iter().map(|(resource, _)| resource).filter(|resource| !seen.insert(*resource)).collect();
@@ -216,10 +225,15 @@ impl Controller {
         asked_at: i32,
         validate_only: bool,
     ) -> Vec<Result<(), ControllerError>> {
+        // what is to be dropped is what there is when nobody else decides
+        let _deciding = match self.decide().await {
+            Ok(deciding) => deciding,
+            Err(error) => return resources.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let image = self.image.load();
         let changes: Vec<(Resource, Vec<ConfigChange>)> = resources
             .iter()
             .map(|(resource, configs)| {
-                let image = self.image.load();
                 let named: HashSet<&str> = configs.iter().map(|(key, _)| key.as_str()).collect();
                 let own = resource.own(&image, asked_at).unwrap_or_default();
                 let dropped = own.into_keys().filter(|key| !named.contains(key.as_str()));
@@ -232,7 +246,7 @@ impl Controller {
                 (resource.clone(), sets.chain(deletes).collect())
             })
             .collect();
-        self.incremental_alter_configs(&changes, asked_at, validate_only).await
+        self.change(&changes, asked_at, validate_only).await
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Registration {
     pub broker_id: i32,
     /// Which incarnation of its process.
     pub incarnation: Uuid,
+    /// Its data directory.
+    pub directory_id: Uuid,
     /// The cluster that it belongs to.
     pub cluster_id: String,
     /// Address for clients.
@@ -152,6 +154,7 @@ fn read_request(body: &mut FieldReader) -> Option<Request> {
         1 => Request::Register(Registration {
             broker_id: body.int()?,
             incarnation: body.uuid()?,
+            directory_id: body.uuid()?,
             cluster_id: body.text()?,
             client: read_endpoint(body)?,
             raft: read_endpoint(body)?,
@@ -176,10 +179,11 @@ fn read_request(body: &mut FieldReader) -> Option<Request> {
 }
 
 fn write_registration(out: &mut FieldWriter, registration: &Registration) {
-    let Registration { broker_id, incarnation, cluster_id, client, raft, rack } = registration;
+    let Registration { broker_id, incarnation, directory_id, cluster_id, client, raft, rack } = registration;
     out.byte(1);
     out.int(*broker_id);
     out.uuid(incarnation);
+    out.uuid(directory_id);
     out.text(cluster_id);
     for endpoint in [client, raft] {
         out.text(&endpoint.host);

@@ -42,7 +42,7 @@ pub use error::ControllerError;
 pub use handle::{ImageHandle, ImageListener};
 pub use log::{Committed, MetadataLog, ProposeError, Proposing};
 pub use message::{Answer, Leadership, MessageError, Order, OrderAnswer, Refused, Registration, Request};
-pub use peers::{Calling, Peers};
+pub use peers::{Calling, MessageKind, Peers};
 pub use quorum::{Quorum, QuorumReplica};
 pub use reassignment::Reassignment;
 pub use role::Role;

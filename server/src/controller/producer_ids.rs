@@ -6,6 +6,7 @@ use super::{
     error::ControllerError,
     log::ProposeError,
     message::{Answer, Refused, Request},
+    peers::MessageKind,
     role::Role,
 };
 use crate::metadata::MetadataRecord;
@@ -51,7 +52,7 @@ impl Controller {
         let image = self.image.load();
         let (to, me) = leader.zip(image.broker(self.config.node_id)).ok_or_else(nobody)?;
         let request = Request::TakeProducerIds { broker_id: me.id, incarnation: me.incarnation };
-        let answer = self.peers.call(to, request.encode()).await;
+        let answer = self.peers.call(to, MessageKind::Request, request.encode()).await;
         match answer.map(|answer| Answer::decode(&answer)) {
             Ok(Ok(Answer::ProducerIds { first, count })) if first >= 0 && count > 0 => Ok((first, count)),
             Ok(Ok(Answer::Refused(Refused::NotController { leader }))) => {

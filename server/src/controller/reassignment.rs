@@ -83,6 +83,17 @@ fn plan(
         let what = format!("The replication factor is changed from {factor} to {}", brokers.len());
         return Err(InvalidReplicationFactor(what));
     }
+    Ok(aim(known, *partition, info, on_brokers(info, brokers)))
+}
+
+/// These replicas again, but for those that are lost meanwhile: others take their places.
+fn kept(info: &PartitionInfo, replicas: &[Replica]) -> Vec<Replica> {
+    let ids: Vec<i32> = replicas.iter().map(|replica| replica.broker_id).collect();
+    on_brokers(info, &ids)
+}
+
+/// Replicas on these brokers: those that are there, or on their way, stay; the others are new.
+fn on_brokers(info: &PartitionInfo, ids: &[i32]) -> Vec<Replica> {
     let mut next = info.last_incarnation;
     let replica = |id: &i32| {
         info.replica_on(*id).unwrap_or_else(|| {
@@ -90,12 +101,28 @@ fn plan(
             Replica::new(*id, next)
         })
     };
-    Ok(aim(known, *partition, info, brokers.iter().map(replica).collect()))
+    ids.iter().map(replica).collect()
 }
 
-/// These replicas, where one that is being replaced on its broker stays so.
-fn kept(info: &PartitionInfo, replicas: &[Replica]) -> Vec<Replica> {
-    replicas.iter().map(|replica| info.replica_on(replica.broker_id).unwrap_or(*replica)).collect()
+/// Lets new logs take the places of all that a broker had. Those that nobody else has are told, and stay as they are: their broker
+/// makes them anew, empty, as Kafka's does.
+pub(super) fn plan_refill(image: &Image, broker_id: i32) -> Vec<MetadataRecord> {
+    let (mut records, mut alone) = (Vec::new(), 0);
+    for topic in image.topics() {
+        for (partition, info) in (0..).zip(&topic.partitions) {
+            let Some(lost) = info.wanted_on(broker_id) else { continue };
+            match plan_replacement(image, topic.id, partition, lost) {
+                Ok(planned) => records.extend(planned),
+                Err(_) => alone += 1,
+            }
+        }
+    }
+    let replaced = records.len();
+    tracing::warn!(broker_id, replaced, alone, "broker came with another data directory: its replicas are filled anew");
+    if alone > 0 {
+        tracing::error!(broker_id, alone, "partitions had their only replica on a data directory that is gone");
+    }
+    records
 }
 
 /// Records that make the leader work towards these members.
@@ -149,9 +176,13 @@ fn plan_replacement(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use uuid::Uuid;
 
-    use super::*;
+    use super::{
+        super::{message::Leadership, reports},
+        *,
+    };
     use crate::metadata::first_replicas;
 
     fn image() -> Image {
@@ -164,6 +195,7 @@ mod tests {
                 port: 1,
                 rack: None,
                 raft: None,
+                directory_id: Uuid::nil(),
                 fenced: false,
             });
         }
@@ -240,6 +272,49 @@ mod tests {
         again.iter().for_each(|record| image.apply(record));
         assert_eq!(info(&image).wanted()[1], Replica::new(2, 3));
         assert!(plan_replacement(&image, id, 0, Replica::new(5, 0)).is_err());
+    }
+
+    proptest! {
+        /// What a replica promised is forgotten with its log: neither a lost nor a dropped one may ever be wanted again.
+        #[test]
+        fn no_replica_comes_back_from_the_dead(
+            steps in proptest::collection::vec((0..4, proptest::sample::subsequence(vec![1, 2, 3, 4, 5], 1..4)), 1..30),
+        ) {
+            let (mut image, id) = (image(), Uuid::from_u128(1));
+            let mut dead: Vec<Replica> = Vec::new();
+            for (step, brokers) in steps {
+                let before = info(&image).clone();
+                let held = |info: &PartitionInfo| [info.wanted(), &info.replicas].concat();
+                match step {
+                    0 => change(&mut image, Some(&brokers)).unwrap(),
+                    1 => drop(change(&mut image, None)),
+                    2 => {
+                        let lost = before.wanted_on(brokers[0]);
+                        let records = lost.map(|lost| plan_replacement(&image, id, 0, lost)).and_then(Result::ok);
+                        if let Some(records) = records {
+                            records.iter().for_each(|record| image.apply(record));
+                            dead.extend(lost);
+                        }
+                    }
+                    _ => {
+                        // the leader has done what was wanted
+                        let (leader_epoch, isr, voters) = (9, Vec::new(), before.wanted().to_vec());
+                        let led = Leadership { topic_id: id, partition: 0, leader_epoch, isr, voters };
+                        let records = reports::plan(&image, 1, &led);
+                        records.iter().for_each(|record| image.apply(record));
+                    }
+                }
+                let now = held(info(&image));
+                dead.extend(held(&before).into_iter().filter(|replica| !now.contains(replica)));
+                let wanted = info(&image).wanted();
+                prop_assert!(wanted.iter().all(|replica| !dead.contains(replica)), "{:?} of {:?}", wanted, dead);
+                let ids: std::collections::HashSet<i32> = wanted.iter().map(|replica| replica.broker_id).collect();
+                prop_assert_eq!(ids.len(), wanted.len());
+                let mut again = Image::default();
+                image.to_records().iter().for_each(|record| again.apply(record));
+                prop_assert_eq!(&again, &image);
+            }
+        }
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Who is in the cluster: registration, heartbeats, fencing of silent brokers, goodbye (Kafka `ClusterControlManager`).
 
+use uuid::Uuid;
+
 use super::{
     balance,
     controller::Controller,
     error::ControllerError,
     message::{Answer, Refused, Registration},
+    reassignment,
     sessions::{Heartbeat, Next},
 };
 use crate::metadata::{Broker, Endpoint, MetadataRecord};
@@ -33,17 +36,22 @@ impl Controller {
         });
         if !known {
             let (host, rack, incarnation) = (host.to_owned(), rack.map(str::to_owned), self.random.uuid());
-            let (raft, fenced) = (None, false);
-            records.push(MetadataRecord::RegisterBroker { broker_id, incarnation, host, port, rack, raft, fenced });
+            // without a cluster the metadata goes where its directory goes
+            let (raft, directory_id, fenced) = (None, Uuid::nil(), false);
+            let record =
+                MetadataRecord::RegisterBroker { broker_id, incarnation, host, port, rack, raft, directory_id, fenced };
+            records.push(record);
         }
         self.commit(&records).await
     }
 
-    /// Takes in a broker's process. It is fenced until its image has caught up and it says so.
+    /// Takes in a broker's process. It is fenced until its image has caught up and it says so. One that comes with another data
+    /// directory has lost all its logs: new ones take their places.
     pub(super) async fn register(&self, registration: &Registration) -> Result<Answer, ControllerError> {
         let _deciding = self.decide().await?;
         let image = self.image.load();
-        let Registration { broker_id, incarnation, cluster_id, client, raft, rack } = registration.clone();
+        let Registration { broker_id, incarnation, directory_id, cluster_id, client, raft, rack } =
+            registration.clone();
         let mut records = Vec::new();
         if image.cluster_id().is_empty() {
             records.push(MetadataRecord::Cluster { cluster_id });
@@ -64,9 +72,15 @@ impl Controller {
                 tracing::warn!(broker_id, host = client.host, "another live broker has this id");
                 return Ok(Answer::Refused(Refused::DuplicateBroker));
             }
+            if !known.directory_id.is_nil() && known.directory_id != directory_id {
+                // in one batch with the registration: the broker must see both or neither
+                records.extend(reassignment::plan_refill(&image, broker_id));
+            }
         }
         let (host, port, raft, fenced) = (client.host, client.port, Some(raft), true);
-        records.push(MetadataRecord::RegisterBroker { broker_id, incarnation, host, port, rack, raft, fenced });
+        let record =
+            MetadataRecord::RegisterBroker { broker_id, incarnation, host, port, rack, raft, directory_id, fenced };
+        records.push(record);
         self.commit(&records).await?;
         let caught_up_at = self.image.applied();
         self.sessions().begin(broker_id, incarnation, caught_up_at, self.now_ms());

@@ -17,6 +17,7 @@ use super::{
     controller::Controller,
     error::ControllerError,
     message::{Order, OrderAnswer},
+    peers::MessageKind,
 };
 use crate::tasks::{self, TaskKind};
 
@@ -87,7 +88,7 @@ impl Controller {
     /// Lets the leader of a partition hand over; resolves when it has.
     fn send(&self, transfer: Transfer) -> impl Future<Output = Result<(), String>> + Send + 'static + use<> {
         let Transfer { topic_id, partition, from, to } = transfer;
-        let calling = self.peers.call(from, Order::Transfer { topic_id, partition, to }.encode());
+        let calling = self.peers.call(from, MessageKind::Order, Order::Transfer { topic_id, partition, to }.encode());
         async move {
             match OrderAnswer::decode(&calling.await?).map_err(|error| error.to_string())? {
                 OrderAnswer::Done => Ok(()),

@@ -32,7 +32,7 @@ mod tests;
 
 pub use checkpoint::{Checkpoint, LogEnd, MemberCheckpoint, ReplicaCheckpoint};
 pub use error::{JournalError, JournalFailed};
-pub use record::{Lsn, OwnedRecord, Record, ReplicaId, fuzz_journal_record};
+pub use record::{Installed, Lsn, OwnedRecord, Record, ReplicaId, fuzz_journal_record};
 pub use recovery::{Recovery, recover};
 pub use scan::Damage;
 pub use writer::{Completion, Journal, JournalConfig};

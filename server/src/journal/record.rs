@@ -12,6 +12,7 @@ use std::io::IoSlice;
 
 use bytes::Bytes;
 
+use super::checkpoint::LogEnd;
 use crate::os::checksum;
 
 /// Bytes before a payload.
@@ -122,6 +123,8 @@ pub enum Record<'a> {
         replica: ReplicaId,
         /// What it is called in the group; `None`: alone.
         node: Option<u64>,
+        /// The last frame that it committed alone: Raft index, leader epoch, and the offset behind it.
+        committed: Option<(u64, i32, i64)>,
     },
     /// A replica's log now holds nothing and goes on here: all before it is gone.
     Reset {
@@ -134,6 +137,73 @@ pub enum Record<'a> {
         /// Leader epoch of the frame before.
         leader_epoch: i32,
     },
+    /// A replica's log is from here on what lies, synced, in another directory, which then gets the name of the old one.
+    Install {
+        /// Whose log.
+        replica: ReplicaId,
+        /// What it holds.
+        installed: &'a Installed,
+    },
+}
+
+/// A log that came from another member of the group.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Installed {
+    /// Name of the directory that it lies in.
+    pub dir: String,
+    /// Its log start offset.
+    pub log_start_offset: i64,
+    /// Where it ends.
+    pub end: LogEnd,
+    /// Who was a member from which frame on: Raft index, leader epoch, and the frame's own words.
+    pub membership: Option<(u64, i32, Vec<u8>)>,
+}
+
+impl Installed {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.extend_from_slice(&self.log_start_offset.to_le_bytes());
+        out.extend_from_slice(&self.end.segment_base_offset.to_le_bytes());
+        out.extend_from_slice(&self.end.position.to_le_bytes());
+        out.extend_from_slice(&self.end.next_offset.to_le_bytes());
+        out.extend_from_slice(&self.end.next_index.to_le_bytes());
+        out.extend_from_slice(&self.end.last_leader_epoch.to_le_bytes());
+        out.extend_from_slice(&self.end.running_crc.to_le_bytes());
+        out.extend_from_slice(&(self.dir.len() as u16).to_le_bytes());
+        out.extend_from_slice(self.dir.as_bytes());
+        if let Some((index, leader_epoch, words)) = &self.membership {
+            out.extend_from_slice(&index.to_le_bytes());
+            out.extend_from_slice(&leader_epoch.to_le_bytes());
+            out.extend_from_slice(words);
+        }
+        out
+    }
+
+    fn decode(mut bytes: &[u8]) -> Option<Self> {
+        fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+            let (head, rest) = bytes.split_first_chunk::<N>()?;
+            *bytes = rest;
+            Some(*head)
+        }
+        let bytes = &mut bytes;
+        let log_start_offset = i64::from_le_bytes(take(bytes)?);
+        let end = LogEnd {
+            segment_base_offset: i64::from_le_bytes(take(bytes)?),
+            position: u64::from_le_bytes(take(bytes)?),
+            next_offset: i64::from_le_bytes(take(bytes)?),
+            next_index: u64::from_le_bytes(take(bytes)?),
+            last_leader_epoch: i32::from_le_bytes(take(bytes)?),
+            running_crc: u32::from_le_bytes(take(bytes)?),
+        };
+        let dir_len = usize::from(u16::from_le_bytes(take(bytes)?));
+        let (dir, rest) = bytes.split_at_checked(dir_len)?;
+        *bytes = rest;
+        let membership = match bytes.is_empty() {
+            true => None,
+            false => Some((u64::from_le_bytes(take(bytes)?), i32::from_le_bytes(take(bytes)?), bytes.to_vec())),
+        };
+        Some(Self { dir: std::str::from_utf8(dir).ok()?.to_owned(), log_start_offset, end, membership })
+    }
 }
 
 /// What a record says, as replay hands it out.
@@ -157,7 +227,9 @@ pub enum OwnedRecord {
     /// See [`Record::CreateMember`].
     CreateMember { replica: ReplicaId, topic_id: [u8; 16], partition: i32, node: u64, dir: String, membership: Bytes },
     /// See [`Record::Join`].
-    Join { replica: ReplicaId, node: Option<u64> },
+    Join { replica: ReplicaId, node: Option<u64>, committed: Option<(u64, i32, i64)> },
+    /// See [`Record::Install`].
+    Install { replica: ReplicaId, installed: Box<Installed> },
     /// See [`Record::Reset`].
     Reset { replica: ReplicaId, next_index: u64, next_offset: i64, leader_epoch: i32 },
 }
@@ -240,6 +312,16 @@ impl Header {
         (self.kind == KIND_LOG_START).then_some((ReplicaId(self.replica), self.number))
     }
 
+    /// The replica whose log is another from here on, for a record that says so.
+    pub fn install(&self) -> Option<ReplicaId> {
+        (self.kind == KIND_INSTALL).then_some(ReplicaId(self.replica))
+    }
+
+    /// The replica whose log lost its end here, for a record that says so.
+    pub fn truncate(&self) -> Option<ReplicaId> {
+        (self.kind == KIND_TRUNCATE).then_some(ReplicaId(self.replica))
+    }
+
     /// The replica it is about, for kinds that are about one.
     pub fn about(&self) -> Option<ReplicaId> {
         (self.kind != KIND_BOOT_EPOCH).then_some(ReplicaId(self.replica))
@@ -269,8 +351,9 @@ const KIND_DELETE_REPLICA: u8 = 7;
 const KIND_CREATE_MEMBER: u8 = 8;
 const KIND_JOIN: u8 = 9;
 const KIND_RESET: u8 = 10;
+const KIND_INSTALL: u8 = 11;
 /// The newest kind that this program knows.
-pub(super) const KIND_MAX: u8 = KIND_RESET;
+pub(super) const KIND_MAX: u8 = KIND_INSTALL;
 /// Of an entry: its frame is the first of its segment.
 const FLAG_OPENS_SEGMENT: u8 = 1;
 
@@ -329,9 +412,20 @@ impl<'a> Record<'a> {
                 small.extend_from_slice(membership);
                 plain(KIND_CREATE_MEMBER, replica, node, i64::from(partition), 0)
             }
-            Self::Join { replica, node } => plain(KIND_JOIN, replica, node.unwrap_or(0), 0, i32::from(node.is_some())),
+            Self::Join { replica, node, committed } => {
+                if let Some((index, leader_epoch, offset)) = committed {
+                    small.extend_from_slice(&index.to_le_bytes());
+                    small.extend_from_slice(&leader_epoch.to_le_bytes());
+                    small.extend_from_slice(&offset.to_le_bytes());
+                }
+                plain(KIND_JOIN, replica, node.unwrap_or(0), 0, i32::from(node.is_some()))
+            }
             Self::Reset { replica, next_index, next_offset, leader_epoch } => {
                 plain(KIND_RESET, replica, next_index, next_offset, leader_epoch)
+            }
+            Self::Install { replica, installed } => {
+                small = installed.encode();
+                plain(KIND_INSTALL, replica, 0, 0, 0)
             }
         };
         let header = if small.is_empty() {
@@ -391,13 +485,21 @@ impl OwnedRecord {
                     membership: Bytes::copy_from_slice(membership),
                 }
             }
-            KIND_JOIN => Self::Join { replica, node: (header.epoch != 0).then_some(header.index) },
+            KIND_JOIN => {
+                let number = |at: usize| payload.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+                let epoch =
+                    payload.get(8..).and_then(|rest| rest.first_chunk()).map(|bytes| i32::from_le_bytes(*bytes));
+                let committed = number(0).zip(epoch).zip(number(12));
+                let committed = committed.map(|((index, leader_epoch), offset)| (index, leader_epoch, offset as i64));
+                Self::Join { replica, node: (header.epoch != 0).then_some(header.index), committed }
+            }
             KIND_RESET => Self::Reset {
                 replica,
                 next_index: header.index,
                 next_offset: header.number,
                 leader_epoch: header.epoch,
             },
+            KIND_INSTALL => Self::Install { replica, installed: Box::new(Installed::decode(payload)?) },
             _ => return None,
         })
     }

@@ -33,6 +33,8 @@ pub struct Recovery {
     chain: u32,
     damage: Vec<Damage>,
     log_starts: BTreeMap<ReplicaId, i64>,
+    installs: BTreeMap<ReplicaId, Lsn>,
+    truncates: BTreeMap<ReplicaId, Lsn>,
     next_sequence: u64,
     unused: Vec<PathBuf>,
 }
@@ -66,6 +68,8 @@ pub fn recover(disk: &SharedDisk, dir: &Path, config: JournalConfig) -> Result<R
         chain: previous,
         damage: Vec::new(),
         log_starts: BTreeMap::new(),
+        installs: BTreeMap::new(),
+        truncates: BTreeMap::new(),
         next_sequence: 1,
         unused: Vec::new(),
     };
@@ -120,6 +124,8 @@ impl Recovery {
         while let Some((good, damage)) = scanner.next()? {
             self.damage.extend(damage);
             self.log_starts.extend(good.header.log_start());
+            self.installs.extend(good.header.install().map(|replica| (replica, good.end)));
+            self.truncates.extend(good.header.truncate().map(|replica| (replica, good.end)));
         }
         self.damage.extend(scanner.damage_at_end());
         (self.end, self.chain) = scanner.position();
@@ -154,6 +160,16 @@ impl Recovery {
     /// Where a replica's log starts in the end, if replay moves its start: what lies below may have been deleted already.
     pub fn log_start(&self, replica: ReplicaId) -> Option<i64> {
         self.log_starts.get(&replica).copied()
+    }
+
+    /// The position behind the last record that gives a replica another log: what it had before may be gone already.
+    pub fn installs(&self) -> &BTreeMap<ReplicaId, Lsn> {
+        &self.installs
+    }
+
+    /// The position behind the last record that cuts a replica's log.
+    pub fn truncate(&self, replica: ReplicaId) -> Option<Lsn> {
+        self.truncates.get(&replica).copied()
     }
 
     /// Where the good records end.

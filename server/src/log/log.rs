@@ -147,7 +147,7 @@ impl Log {
     }
 
     /// `partition.metadata`, as Kafka writes it.
-    fn write_metadata(&mut self) -> Result<(), LogError> {
+    pub(super) fn write_metadata(&mut self) -> Result<(), LogError> {
         let path = self.dir.join("partition.metadata");
         let text = format!("version: 0\ntopic_id: {}\n", self.identity.topic_id);
         let file = at(&path, self.disk.open(&path, OpenMode::Create))?;
@@ -271,6 +271,11 @@ impl Log {
         }
         apart.sort_unstable();
         self.quarantined = apart;
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> LogConfig {
+        self.config
     }
 
     /// New settings; segments keep their shape, the next append and retention follow them.

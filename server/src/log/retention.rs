@@ -58,20 +58,56 @@ impl Log {
     /// # Errors
     /// The disk's.
     pub fn delete_old_segments(&mut self) -> Result<usize, LogError> {
-        if self.log_start_offset == self.next_offset
-            && self.active().has_batches()
-            && self.next_offset > self.active().base_offset
-        {
-            // without room or descriptors the others go, and this one at the next round
-            unless_lacking(self.roll())?;
-        }
+        self.roll_expired()?;
         let mut deleted = 0;
         while self.segments.get(1).is_some_and(|next| next.base_offset <= self.log_start_offset) {
-            let Some(segment) = self.segments.pop_front() else { break };
-            self.size_bytes -= u64::from(segment.size);
-            self.remove_files(segment.base_offset)?;
+            self.delete_first()?;
             deleted += 1;
         }
         Ok(deleted)
+    }
+
+    /// The same, but keeps every frame whose Raft index is above `upto`: another member may still need it.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn delete_purged_segments(&mut self, upto: u64) -> Result<(), LogError> {
+        while self.segments.get(1).is_some_and(|next| next.base_offset <= self.log_start_offset) {
+            let next = self.segments[1].read_header(&*self.disk, &self.dir)?;
+            if next.first_index > upto.saturating_add(1) {
+                break;
+            }
+            self.delete_first()?;
+        }
+        Ok(())
+    }
+
+    /// The Raft index of the last frame in segments that lie wholly below the log start; `None` if there is none. The active
+    /// segment is sealed first where all of it lies there.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn last_expired_index(&mut self) -> Result<Option<u64>, LogError> {
+        self.roll_expired()?;
+        let place = self.segments.partition_point(|segment| segment.base_offset <= self.log_start_offset);
+        let Some(kept) = place.checked_sub(1).filter(|kept| *kept > 0) else { return Ok(None) };
+        Ok(self.segments[kept].read_header(&*self.disk, &self.dir)?.first_index.checked_sub(1))
+    }
+
+    fn roll_expired(&mut self) -> Result<(), LogError> {
+        let all = self.log_start_offset == self.next_offset && self.next_offset > self.active().base_offset;
+        if all && self.active().has_batches() {
+            // without room or descriptors the others go, and this one at the next round
+            unless_lacking(self.roll())?;
+        }
+        Ok(())
+    }
+
+    fn delete_first(&mut self) -> Result<(), LogError> {
+        if let Some(segment) = self.segments.pop_front() {
+            self.size_bytes -= u64::from(segment.size);
+            self.remove_files(segment.base_offset)?;
+        }
+        Ok(())
     }
 }

@@ -18,6 +18,8 @@ pub struct Broker {
     pub id: i32,
     /// One incarnation of its process.
     pub incarnation: Uuid,
+    /// Its data directory; nil: not told. Another one means that all logs it had are gone.
+    pub directory_id: Uuid,
     /// Advertised host.
     pub host: String,
     /// Advertised port.

@@ -63,10 +63,11 @@ impl Image {
 
     fn apply_to_broker(&mut self, record: &MetadataRecord) {
         match record {
-            MetadataRecord::RegisterBroker { broker_id, incarnation, host, port, rack, raft, fenced } => {
+            MetadataRecord::RegisterBroker { broker_id, incarnation, host, port, rack, raft, directory_id, fenced } => {
                 let broker = Broker {
                     id: *broker_id,
                     incarnation: *incarnation,
+                    directory_id: *directory_id,
                     host: host.clone(),
                     port: *port,
                     rack: rack.clone(),
@@ -128,15 +129,12 @@ impl Image {
             }
             MetadataRecord::PartitionReplicas { topic_id, partition, replicas, last_incarnation } => {
                 if let Some(known) = self.partition_mut(topic_id, *partition) {
-                    known.replicas.clone_from(replicas);
-                    known.saw_incarnations(replicas);
-                    known.last_incarnation = known.last_incarnation.max(*last_incarnation);
+                    known.set_replicas(replicas, *last_incarnation);
                 }
             }
             MetadataRecord::PartitionTarget { topic_id, partition, target } => {
                 if let Some(known) = self.partition_mut(topic_id, *partition) {
-                    known.target.clone_from(target);
-                    known.saw_incarnations(target.as_deref().unwrap_or_default());
+                    known.set_target(target.as_deref());
                 }
             }
             _ => {}

@@ -30,6 +30,8 @@ pub enum MetadataRecord {
         rack: Option<String>,
         /// Where other brokers reach it; none for one that is alone.
         raft: Option<Endpoint>,
+        /// Its data directory; nil: not told.
+        directory_id: Uuid,
         /// It has yet to catch up with the metadata.
         fenced: bool,
     },

@@ -43,6 +43,8 @@ pub struct PartitionInfo {
     pub replicas: Vec<Replica>,
     /// Members that its group shall have, while that differs.
     pub target: Option<Vec<Replica>>,
+    /// Members whose logs are gone: another log was once wanted in their place, whatever is wanted now.
+    pub lost: Vec<Replica>,
     /// Broker that leads, as its leader reported it; -1 before the first report.
     pub leader: i32,
     /// Since which epoch; -1 before the first report.
@@ -58,7 +60,7 @@ impl PartitionInfo {
     pub fn new(replicas: Vec<Replica>) -> Self {
         let isr = replicas.iter().map(|replica| replica.broker_id).collect();
         let last_incarnation = highest(&replicas);
-        Self { replicas, target: None, leader: NO_BROKER, leader_epoch: -1, isr, last_incarnation }
+        Self { replicas, target: None, lost: Vec::new(), leader: NO_BROKER, leader_epoch: -1, isr, last_incarnation }
     }
 
     /// Members that the leader works towards: the target, or what there is.
@@ -66,9 +68,16 @@ impl PartitionInfo {
         self.target.as_deref().unwrap_or(&self.replicas)
     }
 
-    /// The replica that a broker holds or shall hold. One that is to be replaced on the same broker is not told.
+    /// The replica that a broker shall hold: its log is made if it is not there.
+    pub fn wanted_on(&self, broker_id: i32) -> Option<Replica> {
+        self.wanted().iter().find(|replica| replica.broker_id == broker_id).copied()
+    }
+
+    /// The replica that a broker shall hold, or still holds though it is not wanted any more: the log of such a one is kept while
+    /// it is there, and never made. One that is lost is not told.
     pub fn replica_on(&self, broker_id: i32) -> Option<Replica> {
-        self.wanted().iter().chain(&self.replicas).find(|replica| replica.broker_id == broker_id).copied()
+        let mut left = self.replicas.iter().filter(|replica| !self.lost.contains(replica));
+        self.wanted_on(broker_id).or_else(|| left.find(|replica| replica.broker_id == broker_id).copied())
     }
 
     /// Its brokers as Kafka lists them: those wanted, then those that leave.
@@ -97,7 +106,27 @@ impl PartitionInfo {
         self.wanted().first().map_or(NO_BROKER, |replica| replica.broker_id)
     }
 
-    pub(super) fn saw_incarnations(&mut self, replicas: &[Replica]) {
+    /// Its group has other members now.
+    pub(super) fn set_replicas(&mut self, replicas: &[Replica], last_incarnation: u32) {
+        self.replicas = replicas.to_vec();
+        self.lost = self.replicas.iter().filter(|member| self.lost.contains(member)).copied().collect();
+        self.saw_incarnations(replicas);
+        self.last_incarnation = self.last_incarnation.max(last_incarnation);
+    }
+
+    /// Its group shall have other members. A member is lost for good once another log is wanted on its broker.
+    pub(super) fn set_target(&mut self, target: Option<&[Replica]>) {
+        let other = |member: &Replica| {
+            let mut wanted = target.unwrap_or_default().iter();
+            wanted.any(|replica| replica.broker_id == member.broker_id && replica.incarnation != member.incarnation)
+        };
+        let lost = self.replicas.iter().filter(|member| other(member) || self.lost.contains(member));
+        self.lost = lost.copied().collect();
+        self.saw_incarnations(target.unwrap_or_default());
+        self.target = target.map(<[Replica]>::to_vec);
+    }
+
+    fn saw_incarnations(&mut self, replicas: &[Replica]) {
         self.last_incarnation = self.last_incarnation.max(highest(replicas));
     }
 }

@@ -81,6 +81,7 @@ impl Node {
             let registration = Registration {
                 broker_id: node_id,
                 incarnation: random.uuid(),
+                directory_id: storage.properties().directory_uuid()?,
                 cluster_id,
                 client: Endpoint { host: host.clone(), port },
                 raft: cluster.raft_endpoint(),
@@ -88,7 +89,7 @@ impl Node {
             };
             cluster.enter((&partitions, &controller, &follower), registration, stop.subscribe()).await?;
         } else {
-            follower.start(&controller, false)?;
+            follower.start(&controller)?;
             controller.register_broker(&cluster_id, &host, port, config.rack.as_deref()).await?;
         }
         let broker = Arc::new(Broker {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{partition::Partition, partitions::Partitions};
+use super::{partition::Partition, partitions::Partitions, presence::Presence};
 use crate::raft::{GroupError, Groups, Role};
 
 /// A group that could not be started is tried again after so long.
@@ -77,25 +77,28 @@ impl Partitions {
 }
 
 impl Partition {
-    /// False if it could not be started.
+    /// Makes it what it shall be. False if that did not come about.
     async fn start_group(&self, groups: &Groups) -> bool {
-        if matches!(self.role(), Role::Solo { .. }) || self.replica.has_group() {
-            return true;
+        let presence = self.presence();
+        let done = match (&*presence, self.role()) {
+            (Presence::Solo, Role::Leader { .. }) => groups.into_solo(&self.replica).await,
+            // whoever leads it comes first
+            (Presence::Solo, Role::Follower { .. }) if self.replica.has_group() => return false,
+            (Presence::Member { node, .. }, Role::Solo { .. }) => groups.into_group(&self.replica, *node).await,
+            (_, Role::Solo { .. }) => return true,
+            _ if self.replica.has_group() => return true,
+            _ => groups.start(&self.replica).await,
+        };
+        let (topic_id, partition) = (self.topic_id(), self.partition_index());
+        if let Err(error) = done {
+            tracing::error!(%topic_id, partition, %error, "group could not be started, or ended");
+            return false;
         }
-        match groups.start(&self.replica).await {
-            Ok(()) => {
-                if self.begins_group
-                    && let Err(error) = groups.elect(&self.replica).await
-                {
-                    tracing::debug!(topic_id = %self.topic_id(), partition = self.partition_index(), %error, "no election yet");
-                }
-                true
-            }
-            Err(error) => {
-                let (topic_id, partition) = (self.topic_id(), self.partition_index());
-                tracing::error!(%topic_id, partition, %error, "group could not be started");
-                false
-            }
+        if presence.is_preferred()
+            && let Err(error) = groups.elect(&self.replica).await
+        {
+            tracing::debug!(%topic_id, partition, %error, "no election yet");
         }
+        true
     }
 }

@@ -51,8 +51,8 @@ pub struct Partition {
     /// `replica.lag.time.max.ms`.
     pub(super) lag_ms_max: u64,
     pub(super) groups: Arc<OnceLock<Groups>>,
-    /// It is the preferred leader of a group that was just made, and need not wait until the others miss one.
-    pub(super) begins_group: bool,
+    /// What the metadata says of it.
+    presence: ArcSwap<Presence>,
 }
 
 /// What all partitions of a broker share.
@@ -86,20 +86,26 @@ impl Partition {
             broker_id,
             lag_ms_max,
             groups,
-            begins_group: false,
+            presence: ArcSwap::from_pointee(Presence::Solo),
         }
-    }
-
-    /// The same, as the metadata wants it to begin.
-    pub(super) fn beginning(self, presence: &Presence) -> Self {
-        let begins_group =
-            matches!(presence, Presence::Member { node, first_voters: Some(voters) } if voters.first() == Some(node));
-        Self { begins_group, ..self }
     }
 
     /// Whether this is what the metadata says.
     pub(super) fn is(&self, presence: &Presence) -> bool {
         presence.fits(&self.replica)
+    }
+
+    /// Takes note of what it shall be. False if it cannot become that.
+    pub(super) fn becomes(&self, presence: &Presence) -> bool {
+        let can = presence.fits(&self.replica) || presence.follows(&self.replica);
+        if can {
+            self.presence.store(Arc::new(presence.clone()));
+        }
+        can
+    }
+
+    pub(super) fn presence(&self) -> Arc<Presence> {
+        self.presence.load_full()
     }
 
     /// Checks a batch and writes it to the log, in the caller's own time: a page-cache write, no disk sync. With

@@ -1,7 +1,7 @@
 //! All partitions with a replica on this broker, following the metadata image. Not here: what the image says and why.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     partition::{Partition, Shared},
-    presence::Presence,
+    presence::{Begin, Presence},
     settings::PartitionSettings,
 };
 use crate::{
@@ -100,8 +100,6 @@ pub struct Partitions {
     pub(super) metadata_roles: Arc<Notify>,
     /// Set in a cluster.
     pub(super) groups: Arc<OnceLock<Groups>>,
-    /// Logs that the metadata believes here and that went with the directory before this one.
-    lost: Mutex<HashSet<(ReplicaKey, NodeId)>>,
 }
 
 impl Partitions {
@@ -144,43 +142,13 @@ impl Partitions {
             roles: Arc::default(),
             metadata_roles,
             groups,
-            lost: Mutex::default(),
         })
     }
 
-    /// The directory is new and the metadata, as `image` has it, believes logs here: they are lost. Before [`Self::start`].
-    /// A log that is the only one of its partition begins anew, empty; the others wait for a member that takes their place.
-    pub fn lost(&self, image: &Image) {
-        let recovered = self.recovered.read().unwrap_or_else(PoisonError::into_inner);
-        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        for topic in image.topics() {
-            for (index, info) in (0..).zip(&topic.partitions) {
-                let key = (topic.id, index);
-                match Presence::of(info, self.config.node_id) {
-                    Presence::Member { node, .. } if !recovered.contains_key(&key) => {
-                        lost.insert((key, node));
-                    }
-                    Presence::Solo if !recovered.contains_key(&key) => {
-                        tracing::error!(
-                            topic = topic.name,
-                            partition = index,
-                            "the only replica was lost: it begins anew, empty"
-                        );
-                    }
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    /// Members here that must be replaced by new ones: lost, or damaged beyond serving.
+    /// Members here whose log is damaged beyond serving: others must take their place.
     pub fn to_be_replaced(&self) -> Vec<(Uuid, i32, NodeId)> {
-        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = lost.iter().map(|((topic_id, index), node)| (*topic_id, *index, *node)).collect();
-        drop(lost);
         let damaged = self.all().into_iter().filter(|partition| partition.replica.has_failed());
-        all.extend(damaged.filter_map(|one| Some((one.topic_id(), one.partition_index(), one.replica.node()?))));
-        all
+        damaged.filter_map(|one| Some((one.topic_id(), one.partition_index(), one.replica.node()?))).collect()
     }
 
     /// Takes in the image that the metadata's log adds up to: opens its partitions, sets aside what it does not know.
@@ -268,8 +236,12 @@ impl Partitions {
         cached: &mut Vec<Arc<Replica>>,
     ) -> bool {
         let presence = Presence::of(info, self.config.node_id);
-        if let Some(other) = self.get(topic.id, index).filter(|known| !known.is(&presence)) {
-            self.doom(&other);
+        if let Some(known) = self.get(topic.id, index).filter(|known| !known.is(&presence)) {
+            if known.becomes(&presence) {
+                self.presence_changed.notify_one();
+            } else {
+                self.doom(&known);
+            }
         }
         let partition = match self.get(topic.id, index) {
             None if presence == Presence::Absent => return true,
@@ -298,7 +270,7 @@ impl Partitions {
         true
     }
 
-    /// `None` for a member whose log was lost: another takes its place.
+    /// `None` for a member that leaves and is not here any more.
     fn make(
         &self,
         topic: &Topic,
@@ -309,7 +281,7 @@ impl Partitions {
         let key = (topic.id, index);
         let recovered = self.recovered.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
         let replica = match recovered {
-            Some(replica) if presence.fits(&replica) => replica,
+            Some(replica) if presence.fits(&replica) || presence.follows(&replica) => replica,
             recovered => {
                 if let Some(other) = recovered {
                     self.storage.abandon_replica(&other)?;
@@ -322,7 +294,8 @@ impl Partitions {
         };
         let (roles, groups) = (self.roles.clone(), Arc::clone(&self.groups));
         let shared = Shared { clock: self.clock.clone(), roles, groups, config: &self.config };
-        let partition = Arc::new(Partition::new(key, replica, settings.clone(), shared).beginning(presence));
+        let partition = Arc::new(Partition::new(key, replica, settings.clone(), shared));
+        partition.becomes(presence);
         self.write().entry(topic.id).or_default().insert(index, partition.clone());
         if matches!(presence, Presence::Member { .. }) {
             self.presence_changed.notify_one();
@@ -343,17 +316,11 @@ impl Partitions {
                 return self.storage.create_volatile_replica(key, settings.log).map(Some);
             }
             Presence::Solo => ReplicaKind::Solo,
-            Presence::Member { node, first_voters } => {
-                let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-                if lost.contains(&(key, *node)) {
-                    return Ok(None);
-                }
-                lost.retain(|(lost, _)| *lost != key);
-                match first_voters {
-                    Some(voters) => ReplicaKind::Voter { node: *node, voters },
-                    None => ReplicaKind::Learner { node: *node },
-                }
-            }
+            Presence::Member { begin: Begin::Never, .. } => return Ok(None),
+            // a log that was lost before it had company begins anew
+            Presence::Member { begin: Begin::Converted, .. } => ReplicaKind::Solo,
+            Presence::Member { node, begin: Begin::Voters(voters) } => ReplicaKind::Voter { node: *node, voters },
+            Presence::Member { node, begin: Begin::Filled } => ReplicaKind::Learner { node: *node },
         };
         self.storage.create_replica(key, name, settings.log, kind).map(Some)
     }

@@ -51,6 +51,12 @@ pub(super) struct Captured {
 }
 
 impl Captured {
+    /// Of a replica whose log is not known yet.
+    pub fn nothing(lsn: Lsn) -> Self {
+        let (end, quarantined) = (LogEnd::default(), Vec::new());
+        Self { end, log_start_offset: 0, quarantined, lsn, unjournaled: false, member: None }
+    }
+
     /// Of a log that the journal tells from `lsn` on.
     pub fn of(log: &Log, lsn: Lsn) -> Self {
         let (end, log_start_offset, quarantined) = (log.end(), log.log_start_offset(), log.quarantined().to_vec());

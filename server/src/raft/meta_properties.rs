@@ -4,6 +4,8 @@ use std::{io::IoSlice, path::Path};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use uuid::Uuid;
+
 use super::error::StorageError;
 use crate::os::{
     disk::{OpenMode, SharedDisk},
@@ -35,6 +37,18 @@ pub fn random_id(random: &Random) -> String {
 }
 
 impl MetaProperties {
+    /// The directory's id as a number.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn directory_uuid(&self) -> Result<Uuid, StorageError> {
+        let bytes = URL_SAFE_NO_PAD.decode(&self.directory_id).ok();
+        bytes.and_then(|bytes| Uuid::from_slice(&bytes).ok()).ok_or_else(|| StorageError::Properties {
+            path: FILE.into(),
+            what: format!("directory.id={} is no id", self.directory_id),
+        })
+    }
+
     /// Reads the file, or makes it in a directory that has none: for a lone broker, or for one that waits for its cluster.
     ///
     /// # Errors

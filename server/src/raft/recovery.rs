@@ -9,11 +9,15 @@ use std::{collections::BTreeMap, io, path::Path};
 use uuid::Uuid;
 
 use super::{
-    captured::Captured, error::StorageError, group::RecoveredMember, node_id::NodeId, replica::State,
+    captured::Captured,
+    error::StorageError,
+    group::{RecoveredMember, take_place},
+    node_id::NodeId,
+    replica::State,
     storage::ReplicaKey,
 };
 use crate::{
-    journal::{self, Journal, JournalConfig, Lsn, OwnedRecord, Record, ReplicaCheckpoint, ReplicaId},
+    journal::{self, Installed, Journal, JournalConfig, Lsn, OwnedRecord, Record, ReplicaCheckpoint, ReplicaId},
     log::{AppendError, Extent, InternalKind, Log, LogConfig, LogEnd, LogError, LogIdentity, OpenReport},
     os::{disk::SharedDisk, random::Random},
 };
@@ -43,6 +47,8 @@ struct Rebuild<'a> {
     replicas: BTreeMap<ReplicaId, Found>,
     next_replica_id: u64,
     last_boot_epoch: i32,
+    /// Where the journal gives replicas another log for the last time.
+    installs: BTreeMap<ReplicaId, Lsn>,
     /// The journal lacks records, or its newest checkpoint: whole frames in the segments are kept.
     damaged: bool,
     mended: bool,
@@ -72,6 +78,7 @@ pub(super) fn recover(
         replicas: BTreeMap::new(),
         next_replica_id: 0,
         last_boot_epoch: -1,
+        installs: recovery.installs().clone(),
         damaged,
         mended: damaged,
     };
@@ -106,6 +113,19 @@ impl Rebuild<'_> {
         let key = (Uuid::from_bytes(replica.topic_id), replica.partition);
         let identity = LogIdentity { topic_id: key.0, partition: key.1 };
         let (disk, config) = (self.disk.clone(), LogConfig::default());
+        let last = Captured {
+            end: replica.end,
+            log_start_offset: replica.log_start_offset,
+            quarantined: replica.quarantined.clone(),
+            lsn: replica.captured,
+            unjournaled: replica.unjournaled,
+            member: replica.member.clone().map(|kept| RecoveredMember { vote: replica.vote, kept }),
+        };
+        if self.installs.get(&replica.replica).is_some_and(|install| *install > replica.captured) {
+            let (state, dir) = (State::Deleted, replica.dir.clone());
+            self.await_install(replica.replica, Found { key, dir, state, last });
+            return Ok(());
+        }
         let keep_tail = self.damaged || replica.unjournaled;
         let extent = if keep_tail { Extent::Beyond(&replica.end) } else { Extent::Checkpoint(&replica.end) };
         let opened = match Log::open(disk, &path, identity, config, extent) {
@@ -133,14 +153,6 @@ impl Rebuild<'_> {
                 tracing::error!(log = %path.display(), %error, "log cannot be served; other partitions are");
                 State::Failed(error.to_string().into())
             }
-        };
-        let last = Captured {
-            end: replica.end,
-            log_start_offset: replica.log_start_offset,
-            quarantined: replica.quarantined.clone(),
-            lsn: replica.captured,
-            unjournaled: replica.unjournaled,
-            member: replica.member.clone().map(|kept| RecoveredMember { vote: replica.vote, kept }),
         };
         self.replicas.insert(replica.replica, Found { key, dir: replica.dir.clone(), state, last });
         Ok(())
@@ -228,11 +240,13 @@ impl Rebuild<'_> {
                     member.vote = Some((term, node, committed));
                 }
             }
-            OwnedRecord::Join { replica, node } => {
+            OwnedRecord::Join { replica, node, committed } => {
                 if let Some(found) = self.replicas.get_mut(&replica).filter(|found| end > found.last.lsn) {
-                    found.last.member = node.map(|node| RecoveredMember::new(NodeId::from(node), None));
+                    let member = node.map(|node| RecoveredMember::new(NodeId::from(node), None));
+                    found.last.member = member.map(|member| member.with_committed(committed));
                 }
             }
+            OwnedRecord::Install { replica, installed } => self.install(end, replica, &installed)?,
             OwnedRecord::Reset { replica, next_index, next_offset, leader_epoch } => {
                 if let Some(log) = self.log_behind(replica, end) {
                     let reset = log.reset(next_index, next_offset, leader_epoch).map_err(AppendError::from);
@@ -250,6 +264,51 @@ impl Rebuild<'_> {
             State::Open(log) => Some(log),
             _ => None,
         }
+    }
+
+    /// Opens the log that came from another member, in the place of the one before it; the last such record of a replica.
+    fn install(&mut self, end: Lsn, replica: ReplicaId, installed: &Installed) -> Result<(), StorageError> {
+        let last = self.installs.get(&replica) == Some(&end);
+        let Some(found) = self.replicas.get_mut(&replica).filter(|found| last && end > found.last.lsn) else {
+            return Ok(());
+        };
+        let (from, place) = (self.dir.join(&installed.dir), self.dir.join(&found.dir));
+        if self.disk.exists(&from) {
+            // the doomed one is cleared away with the other leftovers
+            StorageError::at(&place, take_place(&**self.disk, &from, &place))?;
+        }
+        let identity = LogIdentity { topic_id: found.key.0, partition: found.key.1 };
+        let extent = match self.damaged || found.last.unjournaled {
+            true => Extent::Beyond(&installed.end),
+            false => Extent::Checkpoint(&installed.end),
+        };
+        let mut member = found.last.member.take();
+        if let Some(member) = &mut member {
+            member.note_installed(installed);
+        }
+        let unjournaled = found.last.unjournaled;
+        match Log::open(self.disk.clone(), &place, identity, LogConfig::default(), extent) {
+            Ok((mut log, _)) => {
+                log.restore_log_start(installed.log_start_offset);
+                found.last = Captured { member, unjournaled, ..Captured::of(&log, end) };
+                found.state = State::Open(log);
+            }
+            Err(LogError::Io { path, cause }) if may_pass(&cause) => {
+                return Err(StorageError::Unreadable { path, cause });
+            }
+            Err(error) => {
+                tracing::error!(log = %place.display(), %error, "log cannot be served; other partitions are");
+                found.last.member = member;
+                found.state = State::Failed(error.to_string().into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a replica whose log is known from a later record only.
+    fn await_install(&mut self, replica: ReplicaId, found: Found) {
+        let state = State::Failed("the log that takes its place was not found".into());
+        self.replicas.insert(replica, Found { state, ..found });
     }
 
     /// What is known of a member of a group, if the record is not in its checkpoint yet.
@@ -281,6 +340,11 @@ impl Rebuild<'_> {
         let path = self.dir.join(&dir);
         let identity = LogIdentity { topic_id: key.0, partition: key.1 };
         if self.damaged && self.keep((lsn, replica), key, &dir, member.clone()) {
+            return Ok(());
+        }
+        if self.installs.contains_key(&replica) {
+            let last = Captured { member, ..Captured::nothing(lsn) };
+            self.await_install(replica, Found { key, dir, state: State::Deleted, last });
             return Ok(());
         }
         if self.disk.exists(&path) {

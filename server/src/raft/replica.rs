@@ -137,7 +137,8 @@ impl Replica {
             log.settle(committed);
         }
         if let Some(member) = &member {
-            role = Role::Follower { leader: None, epoch: member.epoch() };
+            // who led last is who most likely leads: it is heard from soon, or another is
+            role = Role::Follower { leader: member.voted_leader(), epoch: member.epoch() };
         }
         Arc::new(Self {
             id,

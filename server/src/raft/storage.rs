@@ -233,8 +233,10 @@ impl Storage {
             let durability = if found.last.unjournaled { Durability::WriteCaching } else { Durability::Journaled };
             let held = held(found.state, found.last.member.as_ref());
             let replica = Replica::new(id, recovered.boot_epoch, shared.clone(), held, durability);
-            if let Some(epoch) = found.last.member.as_ref().map(RecoveredMember::epoch) {
-                // also where its log cannot be read
+            if let Some(epoch) = found.last.member.as_ref().map(RecoveredMember::epoch)
+                && replica.has_failed()
+            {
+                // its log cannot be read: it is a member all the same
                 replica.set_role(Role::Follower { leader: None, epoch });
             }
             replicas.by_id.insert(id, Entry { key: found.key, dir: found.dir, replica, last: found.last });
@@ -446,7 +448,8 @@ impl Storage {
         StorageError::at(&self.shared.dir, disk.sync_dir(&self.shared.dir))
     }
 
-    /// Directories left by an earlier process: removes those on their way out, sets aside those of no replica.
+    /// Directories left by an earlier process: removes those on their way out and those that were not ready, sets aside those
+    /// of no replica.
     ///
     /// # Errors
     /// The disk's.
@@ -460,7 +463,7 @@ impl Storage {
                 continue;
             }
             let path = dir.join(&entry.name);
-            if entry.name.ends_with("-delete") {
+            if entry.name.ends_with("-delete") || entry.name.ends_with("-install") {
                 StorageError::at(&path, disk.remove_dir_all(&path))?;
             } else if entry.name.rsplit_once('-').is_some_and(|(_, number)| number.parse::<u32>().is_ok()) {
                 self.set_aside(&entry.name, list.take_id())?;

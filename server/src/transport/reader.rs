@@ -47,7 +47,7 @@ pub(super) struct FrameReader {
 enum Memory {
     Chunk,
     Asked(BoxFuture<'static, Charge>),
-    Own(Option<Charge>),
+    Own(Charge),
 }
 
 impl FrameReader {
@@ -89,7 +89,7 @@ impl FrameReader {
                 self.memory = Memory::Asked(async move { budget.charge(whole).await }.boxed());
             }
             if let Memory::Asked(asked) = &mut self.memory {
-                self.memory = Memory::Own(Some(ready!(asked.poll_unpin(cx))));
+                self.memory = Memory::Own(ready!(asked.poll_unpin(cx)));
                 self.move_into(whole);
                 // waiting for memory was not the peer's fault
                 self.started = Some(Instant::now());
@@ -119,7 +119,7 @@ impl FrameReader {
         }
         self.started = (!self.buf.is_empty()).then(Instant::now);
         let charge = match std::mem::replace(&mut self.memory, Memory::Chunk) {
-            Memory::Own(charge) => charge,
+            Memory::Own(charge) => Some(charge),
             Memory::Chunk | Memory::Asked(_) => None,
         };
         Ok(Frame { header, body: body.freeze(), charge })

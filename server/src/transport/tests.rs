@@ -182,9 +182,11 @@ impl Node {
     }
 }
 
-/// Waits until something is so.
+/// Waits until something is so; where time is moved by hand, giving up takes a moment.
 async fn until(what: impl Fn() -> bool) {
+    let since = tokio::time::Instant::now();
     while !what() {
+        assert!(since.elapsed() < 2 * PATIENCE, "it does not come true");
         tokio::task::yield_now().await;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

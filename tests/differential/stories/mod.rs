@@ -12,6 +12,7 @@ mod metadata;
 mod produce;
 pub mod producing;
 pub mod raw;
+mod replicas;
 mod topics;
 
 pub use list::{ALL, plant};

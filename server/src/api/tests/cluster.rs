@@ -14,7 +14,8 @@ use kafka_protocol::{
 use super::{super::answer_forwarded, *};
 use crate::{
     controller::{
-        Answer, Calling, Heartbeat, Leadership, Order, OrderAnswer, Peers, Registration, Request as Said, Role,
+        Answer, Calling, Heartbeat, Leadership, MessageKind, Order, OrderAnswer, Peers, Registration, Request as Said,
+        Role,
     },
     metadata::{Endpoint, first_replicas},
 };
@@ -38,7 +39,7 @@ impl Forward for Reach {
 struct Obedient;
 
 impl Peers for Obedient {
-    fn call(&self, _: i32, message: Vec<u8>) -> Calling {
+    fn call(&self, _: i32, _: MessageKind, message: Vec<u8>) -> Calling {
         let order = Order::decode(&message).map_err(|error| error.to_string());
         Box::pin(async move { order.map(|_| OrderAnswer::Done.encode()) })
     }
@@ -66,6 +67,7 @@ impl Pair {
             let registration = Registration {
                 broker_id: id,
                 incarnation: incarnation(id),
+                directory_id: incarnation(id),
                 cluster_id: "test-cluster".into(),
                 client: endpoint(9092),
                 raft: endpoint(9093),

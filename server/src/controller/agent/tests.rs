@@ -11,6 +11,7 @@ fn agent() -> Agent {
     Agent::new(Registration {
         broker_id: ME,
         incarnation: Uuid::from_u128(9),
+        directory_id: Uuid::from_u128(8),
         cluster_id: "c".into(),
         client: endpoint(1),
         raft: endpoint(2),

@@ -25,10 +25,11 @@ fn leadership() -> impl Strategy<Value = Leadership> {
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let registration = (any::<i32>(), uuid(), "[a-z]{0,9}", endpoint(), endpoint(), proptest::option::of("[a-z]{0,5}"));
+    let registration =
+        (any::<i32>(), (uuid(), uuid()), "[a-z]{0,9}", endpoint(), endpoint(), proptest::option::of("[a-z]{0,5}"));
     prop_oneof![
-        registration.prop_map(|(broker_id, incarnation, cluster_id, client, raft, rack)| {
-            Request::Register(Registration { broker_id, incarnation, cluster_id, client, raft, rack })
+        registration.prop_map(|(broker_id, (incarnation, directory_id), cluster_id, client, raft, rack)| {
+            Request::Register(Registration { broker_id, incarnation, directory_id, cluster_id, client, raft, rack })
         }),
         (any::<i32>(), uuid(), any::<i64>(), any::<bool>(), any::<bool>()).prop_map(
             |(broker_id, incarnation, metadata_offset, wants_fence, wants_shutdown)| {

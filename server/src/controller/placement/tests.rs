@@ -18,6 +18,7 @@ fn image(brokers: &[(i32, Option<&str>, bool)]) -> Image {
             port: 1,
             rack: rack.map(str::to_owned),
             raft: None,
+            directory_id: Uuid::nil(),
             fenced: *fenced,
         });
     }

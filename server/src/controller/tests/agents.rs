@@ -17,7 +17,7 @@ type Groups = Arc<Mutex<Vec<(i32, i32)>>>;
 struct HandOver(Groups);
 
 impl Peers for HandOver {
-    fn call(&self, broker_id: i32, message: Vec<u8>) -> Calling {
+    fn call(&self, broker_id: i32, _: MessageKind, message: Vec<u8>) -> Calling {
         let Order::Transfer { partition, to, .. } = Order::decode(&message).unwrap();
         let (leader, epoch) = &mut self.0.lock().unwrap()[partition as usize];
         let answer = if *leader == broker_id { OrderAnswer::Done } else { OrderAnswer::NotLeader };

@@ -14,7 +14,7 @@ struct Leaders(Arc<Mutex<(Sent, BTreeMap<i32, OrderAnswer>)>>);
 type Sent = Vec<(i32, Order)>;
 
 impl Peers for Leaders {
-    fn call(&self, broker_id: i32, message: Vec<u8>) -> Calling {
+    fn call(&self, broker_id: i32, _: MessageKind, message: Vec<u8>) -> Calling {
         let mut state = self.0.lock().unwrap();
         state.0.push((broker_id, Order::decode(&message).unwrap()));
         let answer = state.1.get(&broker_id).cloned();
@@ -94,6 +94,7 @@ pub(super) fn registration(broker_id: i32, process: u64) -> Registration {
     Registration {
         broker_id,
         incarnation: incarnation(broker_id, process),
+        directory_id: Uuid::from_u64_pair(0, broker_id as u64),
         cluster_id: "c".into(),
         client: endpoint(1),
         raft: endpoint(2),
@@ -210,6 +211,24 @@ async fn a_second_broker_with_the_same_id_is_refused_while_the_first_lives() {
 }
 
 #[tokio::test]
+async fn a_broker_that_comes_with_an_empty_disk_gets_new_replicas() {
+    let cluster = Cluster::new().await;
+    let topics = [replicated("t", &[2, 3, 1]), replicated("alone", &[2]), replicated("elsewhere", &[1, 3])];
+    let made = cluster.controllers[&1].create_topics(&topics, false).await;
+    assert!(made.iter().all(Result::is_ok));
+    let restarted = registration(2, 2);
+    assert_eq!(cluster.say(1, &Request::Register(restarted.clone())).await, Answer::Done);
+    assert_eq!(cluster.partition("t", 0).target, None, "the same disk");
+    let wiped = Registration { directory_id: Uuid::from_u128(99), ..registration(2, 3) };
+    assert_eq!(cluster.say(1, &Request::Register(wiped)).await, Answer::Done);
+    let info = cluster.partition("t", 0);
+    assert_eq!(info.wanted(), [Replica::new(2, 1), Replica::new(3, 0), Replica::new(1, 0)]);
+    assert_eq!(info.lost, [Replica::new(2, 0)]);
+    assert_eq!(cluster.partition("alone", 0).target, None, "nobody could fill it");
+    assert_eq!(cluster.partition("elsewhere", 0).target, None);
+}
+
+#[tokio::test]
 async fn nobody_speaks_for_another_and_bytes_are_no_message() {
     let cluster = Cluster::new().await;
     let controller = &cluster.controllers[&1];
@@ -310,7 +329,7 @@ async fn a_broker_stops_once_others_lead_what_it_led() {
 struct Carrying(Arc<Mutex<Option<Arc<Controller>>>>);
 
 impl Peers for Carrying {
-    fn call(&self, _: i32, message: Vec<u8>) -> Calling {
+    fn call(&self, _: i32, _: MessageKind, message: Vec<u8>) -> Calling {
         let controller = self.0.lock().unwrap().clone();
         Box::pin(async move {
             let from = Request::decode(&message).unwrap().broker_id();

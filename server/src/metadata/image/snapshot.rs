@@ -3,7 +3,7 @@
 use super::Image;
 use crate::metadata::{
     record::MetadataRecord,
-    topic::{PartitionInfo, Topic},
+    topic::{PartitionInfo, Replica, Topic},
 };
 
 impl Image {
@@ -16,6 +16,7 @@ impl Image {
         records.extend(self.brokers.values().map(|broker| MetadataRecord::RegisterBroker {
             broker_id: broker.id,
             incarnation: broker.incarnation,
+            directory_id: broker.directory_id,
             host: broker.host.clone(),
             port: broker.port,
             rack: broker.rack.clone(),
@@ -49,13 +50,13 @@ fn topic_records(topic: &Topic, records: &mut Vec<MetadataRecord>) {
         let replicas = info.replicas.clone();
         let mut made = PartitionInfo::new(replicas.clone());
         records.push(MetadataRecord::CreatePartition { topic_id, partition, replicas: replicas.clone() });
-        if let Some(target) = &info.target {
-            records.push(MetadataRecord::PartitionTarget { topic_id, partition, target: Some(target.clone()) });
-            made.saw_incarnations(target);
-        }
         if made.last_incarnation != info.last_incarnation {
             let last_incarnation = info.last_incarnation;
             records.push(MetadataRecord::PartitionReplicas { topic_id, partition, replicas, last_incarnation });
+        }
+        for target in targets(info) {
+            made.set_target(target.as_deref());
+            records.push(MetadataRecord::PartitionTarget { topic_id, partition, target });
         }
         let state = |info: &PartitionInfo| (info.leader, info.leader_epoch, info.isr.clone());
         if state(info) != state(&made) {
@@ -63,4 +64,18 @@ fn topic_records(topic: &Topic, records: &mut Vec<MetadataRecord>) {
             records.push(MetadataRecord::PartitionState { topic_id, partition, leader, leader_epoch, isr });
         }
     }
+}
+
+/// What was wanted, as far as it still matters: other logs in place of those that are lost, then what is wanted now.
+fn targets(info: &PartitionInfo) -> Vec<Option<Vec<Replica>>> {
+    let mut targets = Vec::new();
+    if !info.lost.is_empty() {
+        // no number is nobody's: only that it is another one counts
+        let other = |lost: &Replica| Replica::new(lost.broker_id, u32::from(lost.incarnation == 0));
+        targets.push(Some(info.lost.iter().map(other).collect()));
+    }
+    if info.target.is_some() || !targets.is_empty() {
+        targets.push(info.target.clone());
+    }
+    targets
 }

@@ -109,6 +109,7 @@ fn a_fence_is_for_one_incarnation() {
         port: 1,
         rack: None,
         raft: None,
+        directory_id: Uuid::nil(),
         fenced: false,
     };
     let mut image = image(&topic_of(&[1]));

@@ -1,6 +1,8 @@
 //! A record's bytes: a kind byte, a version byte, then fields. Each kind is written in its newest version and read in every one
 //! there was; a newer kind or version is an error: skipping it would make two brokers' images differ.
 
+use uuid::Uuid;
+
 use super::MetadataRecord;
 use crate::metadata::{
     broker::Endpoint,
@@ -72,7 +74,7 @@ impl MetadataRecord {
         out.byte(version_of(self.kind()));
         match self {
             Self::Cluster { cluster_id } => out.text(cluster_id),
-            Self::RegisterBroker { broker_id, incarnation, host, port, rack, raft, fenced } => {
+            Self::RegisterBroker { broker_id, incarnation, host, port, rack, raft, directory_id, fenced } => {
                 out.int(*broker_id);
                 out.uuid(incarnation);
                 out.text(host);
@@ -80,6 +82,7 @@ impl MetadataRecord {
                 out.optional_text(rack.as_deref());
                 out.optional_text(raft.as_ref().map(|raft| raft.host.as_str()));
                 out.short(raft.as_ref().map_or(0, |raft| raft.port));
+                out.uuid(directory_id);
                 out.flag(*fenced);
             }
             Self::CreateTopic { topic_id, name } => {
@@ -110,7 +113,7 @@ impl MetadataRecord {
 
     /// Records about one partition.
     fn encode_partition(&self, out: &mut FieldWriter) {
-        let mut head = |topic_id: &uuid::Uuid, partition: i32| {
+        let mut head = |topic_id: &Uuid, partition: i32| {
             out.uuid(topic_id);
             out.int(partition);
         };
@@ -166,8 +169,11 @@ fn record(body: &mut FieldReader, kind: u8, version: u8) -> Option<MetadataRecor
         REGISTER_BROKER => {
             let (broker_id, incarnation, host) = (body.int()?, body.uuid()?, body.text()?);
             let (port, rack) = (body.short()?, body.optional_text()?);
-            let (raft, fenced) = if version == 0 { (None, false) } else { (raft_endpoint(body)?, body.flag()?) };
-            MetadataRecord::RegisterBroker { broker_id, incarnation, host, port, rack, raft, fenced }
+            let (raft, directory_id, fenced) = match version {
+                0 => (None, Uuid::nil(), false),
+                _ => (raft_endpoint(body)?, body.uuid()?, body.flag()?),
+            };
+            MetadataRecord::RegisterBroker { broker_id, incarnation, host, port, rack, raft, directory_id, fenced }
         }
         3 => MetadataRecord::CreateTopic { topic_id: body.uuid()?, name: body.text()? },
         5 => MetadataRecord::DeleteTopic { topic_id: body.uuid()? },

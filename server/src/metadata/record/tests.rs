@@ -19,7 +19,11 @@ fn text() -> impl Strategy<Value = String> + Clone {
 }
 
 fn replicas() -> impl Strategy<Value = Vec<Replica>> + Clone {
-    proptest::collection::vec((0..5, 0..3_u32).prop_map(|(id, incarnation)| Replica::new(id, incarnation)), 0..5)
+    // no broker twice
+    let replicas = proptest::collection::btree_map(0..5, 0..3_u32, 0..5).prop_map(|replicas| {
+        replicas.into_iter().map(|(id, incarnation)| Replica::new(id, incarnation)).collect::<Vec<_>>()
+    });
+    replicas.prop_shuffle()
 }
 
 fn of_brokers() -> impl Strategy<Value = MetadataRecord> {
@@ -27,8 +31,9 @@ fn of_brokers() -> impl Strategy<Value = MetadataRecord> {
     let address = (text(), any::<u16>(), proptest::option::of(text()), raft);
     prop_oneof![
         text().prop_map(|cluster_id| MetadataRecord::Cluster { cluster_id }),
-        (0..5, id(), address, any::<bool>()).prop_map(|(broker_id, incarnation, (host, port, rack, raft), fenced)| {
-            MetadataRecord::RegisterBroker { broker_id, incarnation, host, port, rack, raft, fenced }
+        (0..5, (id(), id()), address, any::<bool>()).prop_map(|(broker_id, ids, (host, port, rack, raft), fenced)| {
+            let (incarnation, directory_id) = ids;
+            MetadataRecord::RegisterBroker { broker_id, incarnation, host, port, rack, raft, directory_id, fenced }
         }),
         (0..5, id()).prop_map(|(broker_id, incarnation)| MetadataRecord::FenceBroker { broker_id, incarnation }),
         (0..5, id()).prop_map(|(broker_id, incarnation)| MetadataRecord::UnfenceBroker { broker_id, incarnation }),
@@ -110,6 +115,7 @@ fn what_a_broker_without_replication_wrote_is_read() {
         port: 9092,
         rack: None,
         raft: None,
+        directory_id: Uuid::nil(),
         fenced: false,
     };
     assert_eq!(MetadataRecord::decode(&register), Ok(known));

@@ -62,7 +62,7 @@ impl Cluster {
         let bound = listener.local_addr().unwrap_or(config.raft_listener);
         let (host, port) = config.raft_advertised.clone().unwrap_or((bound.ip().to_string(), bound.port()));
         let raft = Endpoint { host, port };
-        let (cluster_id, incarnation) = (properties.cluster_id.clone(), Uuid::from_u128(directory(&properties)));
+        let (cluster_id, incarnation) = (properties.cluster_id.clone(), properties.directory_uuid()?);
         let identity = Identity { cluster_id, broker_id, incarnation };
         let seams = Seams { random: random.clone(), ..Seams::default() };
         let transport = Transport::new(identity, TransportConfig::default(), seams, registry);
@@ -119,7 +119,7 @@ impl Cluster {
         };
         tasks::spawn(TaskKind::Membership, member.run());
         self.registered(controller, incarnation).await;
-        follower.start(controller, self.came == Came::Anew)?;
+        follower.start(controller)?;
         until_stopped(TaskKind::Groups, stop.clone(), partitions.clone().run_groups());
         let image = controller.image_handle().clone();
         until_stopped(TaskKind::Reconcile, stop, reconcile(partitions.clone(), image));
@@ -171,11 +171,6 @@ impl Cluster {
     }
 }
 
-/// A number of the data directory.
-fn directory(properties: &crate::raft::MetaProperties) -> u128 {
-    properties.directory_id.bytes().fold(0, |number, byte| number.rotate_left(7) ^ u128::from(byte))
-}
-
 fn until_stopped(kind: TaskKind, mut stop: watch::Receiver<bool>, work: impl Future<Output = ()> + Send + 'static) {
     tasks::spawn(kind, async move {
         tokio::select! {
@@ -203,13 +198,9 @@ impl Follower {
     ///
     /// # Errors
     /// The disk's.
-    pub fn start(&self, controller: &Controller, anew: bool) -> Result<(), StorageError> {
+    pub fn start(&self, controller: &Controller) -> Result<(), StorageError> {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
-        let image = controller.image();
-        if anew {
-            self.partitions.lost(&image);
-        }
-        self.partitions.start(&image)?;
+        self.partitions.start(&controller.image())?;
         *started = true;
         Ok(())
     }

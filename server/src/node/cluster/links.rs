@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{desk::Desk, kind::Kind};
 use crate::{
-    controller::{Calling, Peers},
+    controller::{Calling, MessageKind, Peers},
     raft::{Carrier, CarrierError, Lane as GroupLane, NodeId},
     transport::{CallError, Caller, Lane, Service, Transport},
 };
@@ -68,8 +68,12 @@ fn carrier_error(error: CallError) -> CarrierError {
 }
 
 impl Peers for Links {
-    fn call(&self, broker_id: i32, message: Vec<u8>) -> Calling {
-        let called = Self::call(self, broker_id, Lane::Bulk, Kind::Order, message.into());
+    fn call(&self, broker_id: i32, kind: MessageKind, message: Vec<u8>) -> Calling {
+        let kind = match kind {
+            MessageKind::Request => Kind::Controller,
+            MessageKind::Order => Kind::Order,
+        };
+        let called = Self::call(self, broker_id, Lane::Bulk, kind, message.into());
         Box::pin(async move { called.await.map(Vec::from).map_err(|error| error.to_string()) })
     }
 }

@@ -105,11 +105,11 @@ impl Member {
         }
     }
 
-    /// Asks for new members in the place of those that are lost or damaged here.
+    /// Asks for new members in the place of those that are damaged here.
     async fn replace(&self) {
         for (topic_id, partition, node) in self.partitions.to_be_replaced() {
             let replica = Replica::new(node.broker(), node.incarnation());
-            tracing::warn!(%topic_id, partition, %node, "replica is lost here: asking for a new one in its place");
+            tracing::warn!(%topic_id, partition, %node, "replica is damaged: asking for a new one in its place");
             let _ = self.ask(&Request::ReplaceReplica { topic_id, partition, replica }).await;
         }
     }

@@ -59,6 +59,13 @@ pub struct GroupTiming {
     pub election_ms_max: u64,
 }
 
+impl GroupTiming {
+    /// A member that answers nothing for so long is taken to hang.
+    pub(super) fn stall(self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.heartbeat_ms * 10)
+    }
+}
+
 impl Default for GroupTiming {
     fn default() -> Self {
         Self { heartbeat_ms: 500, election_ms_min: 1000, election_ms_max: 1500 }

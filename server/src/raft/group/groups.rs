@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use openraft::Config;
@@ -14,7 +14,9 @@ use super::{
     machine::Machine,
     peer::Network,
     proposal::Pending,
+    purge,
     store::LogStore,
+    transfer::Receiving,
 };
 
 /// Why a group could not be started or changed.
@@ -48,6 +50,8 @@ pub struct Group {
     pub(super) node: NodeId,
     pub(super) raft: Raft,
     pub(super) pending: Arc<Pending>,
+    /// The snapshot that is being received.
+    pub(super) receiving: Mutex<Option<Receiving>>,
 }
 
 impl std::fmt::Debug for Group {
@@ -63,8 +67,12 @@ pub struct Groups(Arc<Shared>);
 struct Shared {
     carrier: Arc<dyn Carrier>,
     config: Arc<Config>,
-    running: RwLock<HashMap<ReplicaKey, Arc<Group>>>,
+    timing: GroupTiming,
+    running: RwLock<HashMap<ReplicaKey, Running>>,
 }
+
+/// A group with the replica that it is of.
+type Running = (Arc<Group>, Arc<Replica>);
 
 impl std::fmt::Debug for Groups {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -79,7 +87,7 @@ impl Groups {
     /// Times that do not go together.
     pub fn new(carrier: Arc<dyn Carrier>, timing: GroupTiming) -> Result<Self, GroupError> {
         let config = config::config(timing).map_err(|error| GroupError::Refused(error.to_string()))?;
-        Ok(Self(Arc::new(Shared { carrier, config, running: RwLock::default() })))
+        Ok(Self(Arc::new(Shared { carrier, config, timing, running: RwLock::default() })))
     }
 
     /// Runs the group of a replica that was recovered or made as a member. It follows until it is elected.
@@ -89,14 +97,16 @@ impl Groups {
     pub async fn start(&self, replica: &Arc<Replica>) -> Result<(), GroupError> {
         let node = replica.read().member.as_ref().map(|member| member.node).ok_or(GroupError::NoMember)?;
         let key = replica_key(replica)?;
-        let network = Network { carrier: Arc::clone(&self.0.carrier), key, own: node };
+        let (carrier, stall) = (Arc::clone(&self.0.carrier), self.0.timing.stall());
+        let network = Network { carrier, key, own: node, stall };
         let (store, machine) = (LogStore(Arc::clone(replica)), Machine(Arc::clone(replica)));
         let raft = Raft::build(node, Arc::clone(&self.0.config), network, store, machine).await;
         let raft = raft.map_err(|error| GroupError::Storage(error.to_string()))?;
-        let group = Arc::new(Group { node, raft, pending: Arc::default() });
+        let group = Arc::new(Group { node, raft, pending: Arc::default(), receiving: Mutex::default() });
         replica.group.store(Some(Arc::clone(&group)));
-        self.running().insert(key, Arc::clone(&group));
+        self.running().insert(key, (Arc::clone(&group), Arc::clone(replica)));
         group.raft.run();
+        purge::begin(replica);
         Ok(())
     }
 
@@ -116,11 +126,11 @@ impl Groups {
         Ok(())
     }
 
-    pub(super) fn group(&self, key: &ReplicaKey) -> Option<Arc<Group>> {
+    pub(super) fn group(&self, key: &ReplicaKey) -> Option<Running> {
         self.0.running.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    fn running(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<ReplicaKey, Arc<Group>>> {
+    fn running(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<ReplicaKey, Running>> {
         self.0.running.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

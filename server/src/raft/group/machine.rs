@@ -13,6 +13,7 @@ use super::{
     super::replica::Replica,
     config::{GroupTypes, LogId, StoredMembership},
     entry::{Frame, Payload},
+    purge,
     snapshot::Snapshot,
 };
 
@@ -50,7 +51,9 @@ impl RaftStateMachine<GroupTypes> for Machine {
             }
             if frames.len() >= APPLIED_AT_ONCE || over {
                 if !frames.is_empty() {
-                    self.0.apply_frames(&frames).inspect_err(|error| self.0.group_ends(error))?;
+                    if self.0.apply_frames(&frames).inspect_err(|error| self.0.group_ends(error))? {
+                        purge::begin(&self.0);
+                    }
                     frames.clear();
                 }
                 responders.drain(..).for_each(|responder| responder.send(()));

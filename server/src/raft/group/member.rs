@@ -13,7 +13,7 @@ use super::{
     membership,
 };
 use crate::{
-    journal::MemberCheckpoint,
+    journal::{Installed, MemberCheckpoint},
     log::{FrameBytes, Log, LogError},
 };
 
@@ -50,6 +50,20 @@ impl RecoveredMember {
         if let Effect::Membership(members) = Effect::of_internal(frame) {
             self.kept.memberships.push((index, leader_epoch, membership::encode(&members)));
         }
+    }
+
+    /// The same, and frames up to this one are committed.
+    #[must_use]
+    pub fn with_committed(mut self, committed: Option<(u64, i32, i64)>) -> Self {
+        self.kept.committed = committed;
+        self
+    }
+
+    /// Another log took the place of this one's, and all of it is committed.
+    pub fn note_installed(&mut self, installed: &Installed) {
+        let end = &installed.end;
+        self.kept.committed = end.next_index.checked_sub(1).map(|last| (last, end.last_leader_epoch, end.next_offset));
+        self.kept.memberships = installed.membership.clone().into_iter().collect();
     }
 
     /// Frames from this index on are gone.
@@ -129,6 +143,12 @@ impl Member {
         Ok(member)
     }
 
+    /// Another member that a quorum elected, as far as this one knows.
+    pub fn voted_leader(&self) -> Option<NodeId> {
+        let elected = self.vote.filter(|vote| vote.committed).map(|vote| vote.leader_id.voted_for);
+        elected.filter(|leader| *leader != self.node)
+    }
+
     /// The newest epoch it knows of.
     pub fn epoch(&self) -> i32 {
         self.vote.map_or(0, |vote| i32::try_from(vote.leader_id.term).unwrap_or(i32::MAX))
@@ -137,6 +157,11 @@ impl Member {
     /// Offset behind the last record that is applied.
     pub fn high_watermark(&self) -> i64 {
         self.high_watermark
+    }
+
+    /// Who is a member, by the newest frame that the log has of it.
+    pub fn newest_members(&self) -> Option<&GroupMembership> {
+        self.memberships.last().map(|(_, members)| members)
     }
 
     /// What a checkpoint keeps.
@@ -165,6 +190,18 @@ impl Member {
     pub fn note_truncated(&mut self, next_index: u64) {
         self.memberships.retain(|(id, _)| id.index < next_index);
         self.unapplied.retain(|waiting| waiting.log_id.index < next_index);
+    }
+
+    /// Another log took the place of this one's.
+    pub fn note_installed(&mut self, last: LogId, high_watermark: i64, members: StoredMembership) {
+        self.unapplied.clear();
+        self.memberships.clear();
+        if let Some(id) = members.log_id() {
+            self.memberships.push((*id, members.membership().clone()));
+        }
+        (self.applied, self.purged, self.snapshot) = (Some(last), Some(last), true);
+        self.high_watermark = self.high_watermark.max(high_watermark);
+        self.applied_membership = members;
     }
 
     /// Unapplied frames from index `start` up to `end` (exclusive), if they are all known without a look into the log.

@@ -7,6 +7,10 @@
 //!             first follows the log id before, the term of each is its leader epoch
 //!   vote      vote, last log id, whether a leader asked for it u8            pre-vote the same
 //!   transfer  vote, to u64, last log id
+//!   begin     vote, last log id, members' log id, their words' length u32, words, log start i64, files u16, each: name length u8,
+//!             name, length u64
+//!   piece     last log id, file u16, offset u64, then the bytes
+//!   end       vote, last log id
 //! vote      term u64, node u64, committed u8          log id   there u8, term u64, index u64
 //! ```
 
@@ -24,8 +28,11 @@ use uuid::Uuid;
 
 use super::{
     super::{node_id::NodeId, storage::ReplicaKey},
-    config::{GroupTypes, LogId, Vote},
+    config::{GroupTypes, LogId, StoredMembership, Vote},
     entry::{Entry, Frame, Payload},
+    membership,
+    snapshot::SnapshotMeta,
+    transfer::FILES_MAX,
 };
 
 /// Entries that one append may carry; openraft sends fewer.
@@ -39,6 +46,9 @@ pub(super) enum Kind {
     Vote = 2,
     PreVote = 3,
     Transfer = 4,
+    SnapshotBegin = 5,
+    SnapshotPiece = 6,
+    SnapshotEnd = 7,
 }
 
 impl Kind {
@@ -48,6 +58,9 @@ impl Kind {
             2 => Self::Vote,
             3 => Self::PreVote,
             4 => Self::Transfer,
+            5 => Self::SnapshotBegin,
+            6 => Self::SnapshotPiece,
+            7 => Self::SnapshotEnd,
             _ => return None,
         })
     }
@@ -101,6 +114,12 @@ impl Fields {
             return Err(Malformed("an index is too large"));
         }
         Ok(there.then(|| LogId::new_term_index(term, index)))
+    }
+    fn bytes(&mut self, len: usize) -> Result<Bytes, Malformed> {
+        if len > self.0.len() {
+            return Err(Malformed("it is too short"));
+        }
+        Ok(self.0.split_to(len))
     }
     fn end(&self) -> Result<(), Malformed> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed("something follows its end")) }
@@ -282,4 +301,127 @@ pub(super) fn read_transfer_answer(bytes: Bytes) -> Result<TransferLeaderRespons
     };
     fields.end()?;
     Ok(answer)
+}
+
+/// A snapshot is announced.
+#[derive(Debug)]
+pub(super) struct Begin {
+    pub vote: Vote,
+    pub meta: SnapshotMeta,
+    pub log_start_offset: i64,
+    /// Name and length of each file.
+    pub files: Vec<(String, u64)>,
+}
+
+/// What a member says to that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BeginAnswer {
+    GoOn,
+    HigherVote(Vote),
+}
+
+/// Bytes of one of its files.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub last: Option<LogId>,
+    pub file: u16,
+    pub offset: u64,
+    pub bytes: Bytes,
+}
+
+pub(super) fn begin(head: Head, begin: &Begin) -> Vec<Bytes> {
+    let mut out = head.encode(256);
+    put_vote(&mut out, &begin.vote);
+    put_log_id(&mut out, begin.meta.last_log_id.as_ref());
+    put_log_id(&mut out, begin.meta.last_membership.log_id().as_ref());
+    let words = membership::encode(begin.meta.last_membership.membership());
+    out.put_u32(words.len() as u32);
+    out.put_slice(&words);
+    out.put_i64(begin.log_start_offset);
+    let files = &begin.files[..begin.files.len().min(FILES_MAX)];
+    out.put_u16(files.len() as u16);
+    for (name, len) in files {
+        out.put_u8(name.len() as u8);
+        out.put_slice(name.as_bytes());
+        out.put_u64(*len);
+    }
+    vec![out.freeze()]
+}
+
+pub(super) fn read_begin(fields: &mut Fields) -> Result<Begin, Malformed> {
+    let (vote, last_log_id, members_id) = (fields.vote()?, fields.log_id()?, fields.log_id()?);
+    let len = fields.u32()? as usize;
+    let words = fields.bytes(len)?;
+    let members = membership::decode(&words).ok_or(Malformed("its members cannot be read"))?;
+    let log_start_offset = fields.u64()? as i64;
+    let count = u16::from_be_bytes(fields.take()?);
+    let mut files = Vec::new();
+    for _ in 0..count {
+        let len = usize::from(fields.u8()?);
+        let name = fields.bytes(len)?;
+        let name = std::str::from_utf8(&name).map_err(|_| Malformed("a name is no text"))?.to_owned();
+        files.push((name, fields.u64()?));
+    }
+    fields.end()?;
+    let meta = SnapshotMeta { last_log_id, last_membership: StoredMembership::new(members_id, members) };
+    Ok(Begin { vote, meta, log_start_offset, files })
+}
+
+pub(super) fn begin_answer(answer: BeginAnswer) -> Bytes {
+    let mut out = BytesMut::with_capacity(18);
+    match answer {
+        BeginAnswer::GoOn => out.put_u8(0),
+        BeginAnswer::HigherVote(vote) => {
+            out.put_u8(1);
+            put_vote(&mut out, &vote);
+        }
+    }
+    out.freeze()
+}
+
+pub(super) fn read_begin_answer(bytes: Bytes) -> Result<BeginAnswer, Malformed> {
+    let mut fields = Fields(bytes);
+    let answer = if fields.flag()? { BeginAnswer::HigherVote(fields.vote()?) } else { BeginAnswer::GoOn };
+    fields.end()?;
+    Ok(answer)
+}
+
+pub(super) fn piece(head: Head, piece: Piece) -> Vec<Bytes> {
+    let mut out = head.encode(32);
+    put_log_id(&mut out, piece.last.as_ref());
+    out.put_u16(piece.file);
+    out.put_u64(piece.offset);
+    vec![out.freeze(), piece.bytes]
+}
+
+pub(super) fn read_piece(fields: &mut Fields) -> Result<Piece, Malformed> {
+    let (last, file, offset) = (fields.log_id()?, u16::from_be_bytes(fields.take()?), fields.u64()?);
+    let bytes = fields.bytes(fields.0.len())?;
+    Ok(Piece { last, file, offset, bytes })
+}
+
+pub(super) fn end(head: Head, vote: &Vote, last: Option<&LogId>) -> Vec<Bytes> {
+    let mut out = head.encode(40);
+    put_vote(&mut out, vote);
+    put_log_id(&mut out, last);
+    vec![out.freeze()]
+}
+
+pub(super) fn read_end(fields: &mut Fields) -> Result<(Vote, Option<LogId>), Malformed> {
+    let end = (fields.vote()?, fields.log_id()?);
+    fields.end()?;
+    Ok(end)
+}
+
+pub(super) fn end_answer(vote: &Vote) -> Bytes {
+    let mut out = BytesMut::with_capacity(17);
+    put_vote(&mut out, vote);
+    out.freeze()
+}
+
+pub(super) fn read_end_answer(bytes: Bytes) -> Result<Vote, Malformed> {
+    let mut fields = Fields(bytes);
+    let vote = fields.vote()?;
+    fields.end()?;
+    Ok(vote)
 }

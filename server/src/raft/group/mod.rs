@@ -13,6 +13,7 @@
 //! (below [`Carrier`](super::carrier::Carrier)).
 
 mod config;
+mod convert;
 mod entry;
 mod groups;
 mod machine;
@@ -21,10 +22,12 @@ mod membership;
 mod message;
 mod peer;
 mod proposal;
+mod purge;
 mod serve;
 mod snapshot;
 mod status;
 mod store;
+mod transfer;
 mod write;
 
 #[cfg(test)]
@@ -37,4 +40,5 @@ pub(super) use member::{Member, RecoveredMember};
 pub(super) use membership::{encode as encode_membership, of_voters};
 pub use proposal::{Proposal, Proposed};
 pub use serve::ServeError;
+pub(super) use snapshot::take_place;
 pub use status::{FollowerStatus, GroupStatus};

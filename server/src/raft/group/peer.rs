@@ -26,15 +26,15 @@ use super::{
         storage::ReplicaKey,
     },
     config::{GroupTypes, LogId, Vote},
-    message::{self, Head, Kind, Malformed},
+    message::{self, Begin, BeginAnswer, Head, Kind, Malformed, Piece},
     snapshot::Snapshot,
+    transfer::streaming,
 };
 
 /// Append requests to one member that wait for their answers at once, each of at most 4 MiB.
 const APPENDS_AT_ONCE: usize = 8;
-/// A member that answers nothing for so long is taken to hang.
-const STALL: Duration = Duration::from_secs(5);
 
+type Streamed<T> = Result<T, StreamingError<GroupTypes>>;
 type RpcResult<T> = Result<T, RPCError<GroupTypes>>;
 type Snapshots = openraft::type_config::alias::SnapshotOf<GroupTypes, Snapshot>;
 
@@ -43,13 +43,15 @@ pub struct Network {
     pub(super) carrier: Arc<dyn Carrier>,
     pub(super) key: ReplicaKey,
     pub(super) own: NodeId,
+    pub(super) stall: Duration,
 }
 
 impl RaftNetworkFactory<GroupTypes> for Network {
     type Network = Peer;
 
     async fn new_client(&mut self, target: NodeId, _: &openraft::EmptyNode) -> Peer {
-        Peer { carrier: Arc::clone(&self.carrier), key: self.key, own: self.own, target }
+        let (key, own, stall) = (self.key, self.own, self.stall);
+        Peer { carrier: Arc::clone(&self.carrier), key, own, target, stall }
     }
 }
 
@@ -59,6 +61,7 @@ pub struct Peer {
     key: ReplicaKey,
     own: NodeId,
     target: NodeId,
+    stall: Duration,
 }
 
 impl Peer {
@@ -94,7 +97,7 @@ impl Peer {
     ) -> impl Future<Output = RpcResult<StreamAppendResult<GroupTypes>>> + Send + 'static {
         let before = request.prev_log_id;
         let last: Option<LogId> = request.entries.last().map(openraft::entry::RaftEntry::log_id).or(before);
-        let answer = self.call(RPCTypes::AppendEntries, message::append(self.head(Kind::Append), request), STALL);
+        let answer = self.call(RPCTypes::AppendEntries, message::append(self.head(Kind::Append), request), self.stall);
         answer.map(move |answer| {
             let answer = message::read_append_answer(answer?).map_err(malformed)?;
             if answer.is_conflict() && before.is_none() {
@@ -168,13 +171,41 @@ impl RaftNetworkV2<GroupTypes> for Peer {
 
     async fn full_snapshot(
         &mut self,
-        _vote: Vote,
-        _snapshot: Snapshots,
-        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        vote: Vote,
+        snapshot: Snapshots,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _: RPCOption,
     ) -> Result<SnapshotResponse<GroupTypes>, StreamingError<GroupTypes>> {
-        Err(Unreachable::from_string("snapshots come next").into())
+        self.send_snapshot(vote, snapshot, cancel).await
     }
+}
+
+/// The three requests that carry a snapshot.
+impl Peer {
+    pub(super) async fn begin_snapshot(&self, begin: &Begin, within: Duration) -> Streamed<BeginAnswer> {
+        let answer = self.call_bulk(message::begin(self.head(Kind::SnapshotBegin), begin), within).await?;
+        message::read_begin_answer(answer).map_err(malformed_stream)
+    }
+
+    pub(super) async fn send_piece(&self, piece: Piece, within: Duration) -> Streamed<()> {
+        self.call_bulk(message::piece(self.head(Kind::SnapshotPiece), piece), within).await.map(drop)
+    }
+
+    pub(super) async fn end_snapshot(&self, vote: Vote, last: Option<LogId>, within: Duration) -> Streamed<Vote> {
+        let body = message::end(self.head(Kind::SnapshotEnd), &vote, last.as_ref());
+        message::read_end_answer(self.call_bulk(body, within).await?).map_err(malformed_stream)
+    }
+
+    async fn call_bulk(&self, body: Vec<Bytes>, within: Duration) -> Streamed<Bytes> {
+        match tokio::time::timeout(within, self.carrier.call(self.target, Lane::Bulk, body)).await {
+            Ok(answer) => answer.map_err(|error| streaming(&error)),
+            Err(_) => Err(streaming(&CarrierError::Timeout)),
+        }
+    }
+}
+
+fn malformed_stream(error: Malformed) -> StreamingError<GroupTypes> {
+    NetworkError::from_string(error).into()
 }
 
 fn malformed(error: Malformed) -> RPCError<GroupTypes> {

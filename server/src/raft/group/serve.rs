@@ -46,7 +46,8 @@ impl Groups {
     fn begin(&self, from: NodeId, body: Bytes) -> Result<Serving, ServeError> {
         let mut fields = Fields(body);
         let head = Head::decode(&mut fields)?;
-        let group = self.group(&head.key).filter(|group| group.node == head.to).ok_or(ServeError::NoSuchMember)?;
+        let found = self.group(&head.key).filter(|(group, _)| group.node == head.to);
+        let (group, replica) = found.ok_or(ServeError::NoSuchMember)?;
         let raft = group.raft.clone();
         match head.kind {
             Kind::Append => {
@@ -75,6 +76,21 @@ impl Groups {
                 claimed_by(from, request.from_leader().leader_id.voted_for)?;
                 Ok(transfer(raft, request))
             }
+            Kind::SnapshotBegin => {
+                let begin = message::read_begin(&mut fields)?;
+                claimed_by(from, begin.vote.leader_id.voted_for)?;
+                Ok(ready(message::begin_answer(group.begin_receiving(&replica, begin)?)))
+            }
+            Kind::SnapshotPiece => {
+                group.receive(&replica, &message::read_piece(&mut fields)?)?;
+                Ok(ready(Bytes::new()))
+            }
+            Kind::SnapshotEnd => {
+                let (vote, last) = message::read_end(&mut fields)?;
+                claimed_by(from, vote.leader_id.voted_for)?;
+                let ending = group.end_receiving(vote, last)?;
+                Ok(async move { Ok(vec![message::end_answer(&ending.await?)]) }.boxed())
+            }
         }
     }
 }
@@ -85,6 +101,10 @@ fn transfer(raft: Raft, request: openraft::raft::TransferLeaderRequest<super::co
         Ok(vec![message::transfer_answer(&answer)])
     }
     .boxed()
+}
+
+fn ready(answer: Bytes) -> Serving {
+    std::future::ready(Ok(vec![answer])).boxed()
 }
 
 /// A member speaks for itself only.

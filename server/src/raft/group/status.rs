@@ -134,8 +134,12 @@ impl Groups {
             added.map_err(|error| refused(error.into_api_error()))?;
         }
         let voters: BTreeSet<NodeId> = voters.iter().copied().collect();
-        let changed = group.raft.change_membership(voters.clone(), false).await;
-        changed.map_err(|error| refused(error.into_api_error()))?;
+        let changed = group.raft.change_membership(voters, false).await;
+        let changed = changed.map_err(|error| refused(error.into_api_error()))?.log_id;
+        // so that whoever asks next is told of it
+        let told = |metrics: &RaftMetrics<GroupTypes>| *metrics.membership_config.log_id() >= Some(changed);
+        let wait = group.raft.wait(Some(CHANGE_WITHIN));
+        wait.metrics(told, "change of members").await.map_err(|_| GroupError::Timeout("change of members"))?;
         Ok(())
     }
 

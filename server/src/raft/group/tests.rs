@@ -15,8 +15,11 @@ use crate::{
 };
 
 mod cluster;
+mod gated_disk;
 mod members;
+mod story;
 mod suite;
+mod traps;
 
 const KEY: ReplicaKey = (Uuid::from_u128(7), 0);
 

@@ -104,6 +104,25 @@ async fn a_broker_that_takes_no_bytes_is_a_stall_and_its_queue_is_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_sent_and_answered_makes_room_exactly() {
+    let config = TransportConfig { calls_max: 8, queue_bytes_max: 4096, ..config() };
+    let (caller, _callee, links) = linked(&config);
+    let call = |lane| caller.transport.call(2, lane, ECHO, vec![vec![0; 1000].into()], PATIENCE);
+    for _ in 0..50 {
+        call(Lane::Append).await.unwrap();
+    }
+    // sent and not answered: they take a place each, and no bytes
+    let silent: Vec<_> = (0..8).map(|_| silent(&caller, Lane::Append)).collect();
+    assert_eq!(call(Lane::Append).await, Err(CallError::QueueFull(2)));
+    drop(silent);
+    call(Lane::Bulk).await.unwrap();
+    links.hold(true);
+    let queued: Vec<_> = (0..3).map(|_| call(Lane::Bulk)).collect();
+    assert_eq!(call(Lane::Bulk).await, Err(CallError::QueueFull(2)), "three of 1,128 bytes, and no fourth");
+    drop(queued);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_long_answer_on_a_slow_line_is_no_stall() {
     let config = TransportConfig { append_stall_max: Duration::from_millis(500), ..config() };
     let links = Arc::new(Links::default());

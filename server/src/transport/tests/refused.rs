@@ -257,6 +257,22 @@ async fn a_lying_answer_closes_the_connection() {
     }
 }
 
+/// A broker that admits calls that are meant for another.
+#[tokio::test(start_paused = true)]
+async fn who_answers_must_be_who_was_meant() {
+    let links = Arc::new(Links::default());
+    let mut listener = links.listen(2);
+    let caller = Node::new(1, config(), links);
+    caller.transport.set_peer(2, "three", 2);
+    let admit = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        Spoken::read(&mut stream).await.unwrap();
+        stream.write_all(&Answer::new(&identity(3), None).encode()).await.unwrap();
+    };
+    let (result, ()) = tokio::join!(caller.call(2, ECHO, b""), admit);
+    assert_eq!(result, Err(CallError::NotAdmitted { broker_id: 2, why: NotAdmitted::Target { actual: 3 } }));
+}
+
 /// What the caller says of each, typed.
 #[tokio::test(start_paused = true)]
 async fn a_caller_hears_why_it_is_not_admitted() {

@@ -3,19 +3,23 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
-use tidemark_record::{BatchBuilder, batch};
+use tidemark_record::{BatchBuilder, BatchHeader, batch};
 use tokio::{sync::watch, time::Instant};
 
 use super::{
     super::super::{
         Appending, Carrier, CarrierError, CommitListener, GroupTiming, Groups, Lane, Proposed, ReplicaError, Role,
     },
+    gated_disk::{Gate, GatedDisk},
     *,
 };
 
@@ -28,7 +32,9 @@ const TIMING: GroupTiming = GroupTiming { heartbeat_ms: 100, election_ms_min: 30
 /// The network of one cluster.
 #[derive(Default)]
 pub struct Net {
-    brokers: Mutex<BTreeMap<i32, Groups>>,
+    /// By broker, with a number that each start has for itself.
+    brokers: Mutex<BTreeMap<i32, (u64, Groups, Arc<Replica>)>>,
+    starts: AtomicU64,
     /// Ways (from, to) on which requests are lost.
     cut: Mutex<BTreeSet<(i32, i32)>>,
     /// Ways on which requests arrive and answers do not: the caller waits.
@@ -40,6 +46,32 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Net {
+    /// Which start of a broker runs.
+    fn start_of(&self, broker: i32) -> Option<u64> {
+        lock(&self.brokers).get(&broker).map(|(start, ..)| *start)
+    }
+
+    /// Proposes a batch at whoever leads, if anybody does, and waits a while for its commit. `None`: nobody knows what became of
+    /// it. An answer of a process that was killed is none.
+    pub async fn propose(&self, batch: &Bytes) -> Option<Result<Appending, ReplicaError>> {
+        let leads = |(_, (_, _, replica)): &(&i32, &(u64, Groups, Arc<Replica>))| replica.role().leads();
+        let leader = lock(&self.brokers)
+            .iter()
+            .filter(leads)
+            .map(|(at, (start, _, replica))| (*at, *start, replica.clone()))
+            .max_by_key(|(_, _, replica)| replica.role().epoch());
+        let (broker, start, replica) = leader?;
+        let header = batch::verify(batch).unwrap();
+        let answer = match replica.propose(batch.clone(), &header, None, 0) {
+            Ok(Proposed::Appended(appended)) => Ok(appended),
+            Ok(Proposed::Pending(proposal)) => {
+                tokio::time::timeout(Duration::from_millis(1500), proposal.committed()).await.ok()?
+            }
+            Err(error) => Err(error),
+        };
+        (self.start_of(broker) == Some(start)).then_some(answer)
+    }
+
     /// Nothing passes from one to the other any more, or again.
     pub fn cut(&self, from: i32, to: i32, cut: bool) {
         let mut ways = lock(&self.cut);
@@ -81,7 +113,7 @@ impl Carrier for Wire {
         let gone = || std::future::ready(Err(CarrierError::Unreachable("cut".to_owned()))).boxed();
         let (own, to) = (self.own, to.broker());
         let Some(net) = self.net.upgrade() else { return gone() };
-        let Some(groups) = lock(&net.brokers).get(&to).cloned() else { return gone() };
+        let Some((start, groups, _)) = lock(&net.brokers).get(&to).cloned() else { return gone() };
         if lock(&net.cut).contains(&(own, to)) {
             return gone();
         }
@@ -90,7 +122,8 @@ impl Carrier for Wire {
         async move {
             let answer = serving.await;
             let _ = hung.wait_for(|ways| !ways.contains(&(to, own))).await;
-            if lock(&net.cut).contains(&(to, own)) {
+            // a process that was killed answers nothing, whatever it still did
+            if net.start_of(to) != Some(start) || lock(&net.cut).contains(&(to, own)) {
                 return Err(CarrierError::Lost("cut".to_owned()));
             }
             answer.map(|parts| Bytes::from(parts.concat())).map_err(|error| CarrierError::Lost(error.to_string()))
@@ -128,6 +161,7 @@ pub struct Broker {
 pub struct Cluster {
     pub net: Arc<Net>,
     pub disks: BTreeMap<i32, SimDisk>,
+    pub gates: BTreeMap<i32, Arc<Gate>>,
     pub running: BTreeMap<i32, Broker>,
 }
 
@@ -145,17 +179,22 @@ impl Cluster {
     }
 
     pub fn empty() -> Self {
-        Self { net: Arc::default(), disks: BTreeMap::new(), running: BTreeMap::new() }
+        Self { net: Arc::default(), disks: BTreeMap::new(), gates: BTreeMap::new(), running: BTreeMap::new() }
     }
 
     /// A new broker with a new replica, which runs.
     pub async fn add(&mut self, broker: i32, kind: ReplicaKind<'_>) {
-        let disk = fresh();
-        let storage = open_storage(Arc::new(disk.clone()), broker);
+        self.disks.insert(broker, fresh());
+        let storage = self.open(broker);
         let replica = make(&storage, kind);
         storage.sync().unwrap();
-        self.disks.insert(broker, disk);
         self.run(broker, storage, replica).await;
+    }
+
+    fn open(&mut self, broker: i32) -> Arc<Storage> {
+        let (disk, gate) = (self.disks[&broker].clone(), Gate::new(Duration::ZERO));
+        self.gates.insert(broker, Arc::clone(&gate));
+        open_storage(Arc::new(GatedDisk { disk, gate }), broker)
     }
 
     pub async fn run(&mut self, broker: i32, storage: Arc<Storage>, replica: Arc<Replica>) {
@@ -168,7 +207,8 @@ impl Cluster {
         if !matches!(replica.role(), Role::Solo { .. }) {
             groups.start(&replica).await.unwrap();
         }
-        lock(&self.net.brokers).insert(broker, groups.clone());
+        let start = self.net.starts.fetch_add(1, Ordering::Relaxed);
+        lock(&self.net.brokers).insert(broker, (start, groups.clone(), replica.clone()));
         self.running.insert(broker, Broker { storage, groups, replica, heard });
     }
 
@@ -178,6 +218,7 @@ impl Cluster {
         lock(&self.net.brokers).remove(&broker);
         let left = disk(&self.disks[&broker]);
         self.disks.insert(broker, left);
+        self.gates[&broker].open();
         gone.groups.stop(&gone.replica).await.unwrap();
         // what it still writes goes to a disk that nobody looks at any more
         drop(gone.storage.close());
@@ -185,12 +226,12 @@ impl Cluster {
 
     /// A broker starts over its disk.
     pub async fn start(&mut self, broker: i32) {
-        let storage = open_storage(Arc::new(self.disks[&broker].clone()), broker);
+        let storage = self.open(broker);
         let replica = storage.replicas().pop().unwrap().1;
         self.run(broker, storage, replica).await;
     }
 
-    /// Waits for a leader that a majority knows, and gives it.
+    /// Waits for a leader that another broker knows too, and gives it.
     pub async fn leader(&self) -> i32 {
         let deadline = Instant::now() + SOON;
         loop {
@@ -204,7 +245,7 @@ impl Cluster {
                 .collect();
             if let Some((epoch, leader)) = leaders.into_iter().max() {
                 let follows = |running: &&Broker| running.replica.role().epoch() == epoch;
-                if self.running.values().filter(follows).count() * 2 > self.running.len() {
+                if self.running.values().filter(follows).count() >= self.running.len().min(2) {
                     return leader;
                 }
             }
@@ -217,7 +258,7 @@ impl Cluster {
         &self.running[&broker].replica
     }
 
-    /// Proposes one batch at a broker and waits for its commit.
+    /// Proposes one batch at a broker and waits for its commit. An answer of a process that was killed is none.
     pub async fn write(&self, broker: i32, round: i64) -> Result<Appending, ReplicaError> {
         let bytes = bytes_of(round);
         let header = batch::verify(&bytes).unwrap();
@@ -253,11 +294,11 @@ pub fn bytes_of(round: i64) -> Bytes {
     builder.build().unwrap()
 }
 
-/// Rounds below the high watermark, each checked to be whole and as it was sent.
-pub fn rounds(replica: &Replica) -> Vec<i64> {
+/// Every batch from the log start up to the high watermark, whole.
+pub fn batches(replica: &Replica) -> Vec<Vec<u8>> {
     let end = replica.high_watermark();
     let mut offset = replica.look(|log| log.log_start_offset()).unwrap();
-    let mut rounds = Vec::new();
+    let mut batches = Vec::new();
     while offset < end {
         let read = replica.look(|log| log.read(offset, 1, true, end)).unwrap().unwrap();
         let mut bytes = Vec::new();
@@ -266,11 +307,32 @@ pub fn rounds(replica: &Replica) -> Vec<i64> {
             slice.file.read_exact_at(&mut piece, slice.position).unwrap();
             bytes.extend(piece);
         }
-        let header = batch::verify(&bytes).unwrap();
-        let round = header.base_timestamp / 10;
-        assert_eq!(bytes[16..], bytes_of(round)[16..]);
-        rounds.push(round);
-        offset = header.next_offset();
+        offset = batch::verify(&bytes).unwrap().next_offset();
+        batches.push(bytes);
     }
-    rounds
+    batches
+}
+
+/// Their headers.
+pub fn headers(replica: &Replica) -> Vec<BatchHeader> {
+    batches(replica).iter().map(|bytes| BatchHeader::parse(bytes).unwrap()).collect()
+}
+
+/// Rounds below the high watermark, each checked to be as it was sent.
+pub fn rounds(replica: &Replica) -> Vec<i64> {
+    let round_of = |bytes: Vec<u8>| {
+        let round = BatchHeader::parse(&bytes).unwrap().base_timestamp / 10;
+        assert_eq!(bytes[16..], bytes_of(round)[16..]);
+        round
+    };
+    batches(replica).into_iter().map(round_of).collect()
+}
+
+/// Waits for what must come true.
+pub async fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::os::disk::sim::Fault;
 
 /// Every broker has the same rounds below its high watermark, once that is at `end`.
-async fn agree(cluster: &Cluster, end: i64) -> Vec<i64> {
+pub async fn agree(cluster: &Cluster, end: i64) -> Vec<i64> {
     for broker in cluster.running.keys() {
         cluster.committed(*broker, end).await;
     }
@@ -162,4 +162,150 @@ async fn a_leader_that_lacks_descriptors_leaves_it_to_the_others_and_its_broker_
     let mut found = agree(&cluster, end).await;
     found.dedup();
     assert_eq!(found, (0..40).collect::<Vec<_>>());
+}
+
+/// Moves the log start at the leader, and waits until every broker's log starts there and has as many segments as is said.
+pub async fn move_start(cluster: &Cluster, to: i64) {
+    let leader = cluster.leader().await;
+    let (start, durable) = cluster.replica(leader).move_log_start(to).unwrap();
+    assert_eq!(start, to);
+    tokio::time::timeout(SOON, durable).await.unwrap().unwrap();
+    for broker in cluster.running.values() {
+        until("log start", || broker.replica.look(|log| log.log_start_offset()).unwrap() == to).await;
+        // a segment holds about twenty batches
+        until("old segments", || broker.replica.look(|log| log.first_offset()).unwrap() > to - 100).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_member_moves_its_log_start_and_gives_up_what_lies_below() {
+    let mut cluster = Cluster::of(3).await;
+    let leader = cluster.leader().await;
+    for round in 0..100 {
+        cluster.write(leader, round).await.unwrap();
+    }
+    agree(&cluster, 300).await;
+    move_start(&cluster, 150).await;
+    for broker in 1..=3 {
+        cluster.kill(broker, |disk| disk.power_cut(broker as u64)).await;
+    }
+    for broker in 1..=3 {
+        cluster.start(broker).await;
+        assert_eq!(cluster.replica(broker).look(|log| log.log_start_offset()).unwrap(), 150);
+    }
+    let end = cluster.write_somewhere(100).await.last_offset + 1;
+    assert_eq!(agree(&cluster, end).await, (50..=100).collect::<Vec<_>>());
+    move_start(&cluster, end).await;
+    let end = cluster.write_somewhere(101).await.last_offset + 1;
+    assert_eq!(agree(&cluster, end).await, [101]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_is_too_far_behind_gets_the_log_itself() {
+    let mut cluster = Cluster::of(3).await;
+    let leader = cluster.leader().await;
+    let late = leader % 3 + 1;
+    cluster.write(leader, 0).await.unwrap();
+    agree(&cluster, 3).await;
+    cluster.kill(late, SimDisk::process_killed).await;
+    for round in 1..100 {
+        cluster.write_somewhere(round).await;
+    }
+    move_start(&cluster, 150).await;
+    cluster.start(late).await;
+    let end = cluster.write_somewhere(100).await.last_offset + 1;
+    assert_eq!(agree(&cluster, end).await, (50..=100).collect::<Vec<_>>());
+    // what it installed, and what followed, is there after a power cut
+    for (seed, checkpoint) in [(1, false), (2, true)] {
+        if checkpoint {
+            cluster.running[&late].storage.checkpoint().unwrap();
+        }
+        cluster.kill(late, |disk| disk.power_cut(seed)).await;
+        cluster.start(late).await;
+        assert_eq!(cluster.replica(late).look(|log| log.log_start_offset()).unwrap(), 150);
+    }
+    let end = cluster.write_somewhere(101).await.last_offset + 1;
+    assert_eq!(agree(&cluster, end).await, (50..=101).collect::<Vec<_>>());
+    // and it can lead
+    let broker = &cluster.running[&cluster.leader().await];
+    if broker.replica.role() != cluster.replica(late).role() {
+        broker.groups.transfer(&broker.replica, node(late)).await.unwrap();
+    }
+    let end = cluster.write(late, 102).await.unwrap().last_offset + 1;
+    assert_eq!(agree(&cluster, end).await, (50..=102).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_come_and_go() {
+    let mut cluster = Cluster::of(3).await;
+    for round in 0..60 {
+        cluster.write_somewhere(round).await;
+    }
+    for broker in 4..=6 {
+        cluster.add(broker, ReplicaKind::Learner { node: node(broker) }).await;
+    }
+    let leader = cluster.leader().await;
+    let broker = &cluster.running[&leader];
+    broker.groups.change(&broker.replica, &[node(4), node(5), node(leader)]).await.unwrap();
+    let status = broker.groups.status(&broker.replica).unwrap();
+    let mut expected = vec![node(leader), node(4), node(5)];
+    expected.sort();
+    assert_eq!((status.voters, status.learners), (expected, vec![]));
+    for gone in (1..=3).filter(|broker| *broker != leader) {
+        cluster.kill(gone, SimDisk::process_killed).await;
+    }
+    // the leader itself leaves
+    let broker = &cluster.running[&leader];
+    broker.groups.change(&broker.replica, &[node(4), node(5), node(6)]).await.unwrap();
+    until("the leader that left follows", || !broker.replica.role().leads()).await;
+    cluster.kill(leader, SimDisk::process_killed).await;
+    let end = cluster.write_somewhere(60).await.last_offset + 1;
+    assert_eq!(agree(&cluster, end).await, (0..=60).collect::<Vec<_>>());
+    let leader = cluster.leader().await;
+    let broker = &cluster.running[&leader];
+    until("all in sync", || broker.groups.in_sync(&broker.replica, 10_000).unwrap().len() == 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_alone_becomes_a_group_and_is_alone_again() {
+    let mut cluster = Cluster::empty();
+    cluster.add(1, ReplicaKind::Solo).await;
+    for round in 0..30 {
+        cluster.write(1, round).await.unwrap();
+    }
+    cluster.kill(1, SimDisk::process_killed).await;
+    cluster.start(1).await;
+    cluster.write(1, 30).await.unwrap();
+    let solo_epoch = cluster.replica(1).role().epoch();
+    let broker = &cluster.running[&1];
+    broker.groups.into_group(&broker.replica, node(1)).await.unwrap();
+    assert_eq!(cluster.leader().await, 1);
+    assert!(broker.replica.role().epoch() > solo_epoch);
+    assert_eq!(cluster.write(1, 31).await.unwrap().base_offset, 93);
+    // it starts as what it became
+    cluster.kill(1, |disk| disk.power_cut(1)).await;
+    cluster.start(1).await;
+    assert_eq!(cluster.leader().await, 1);
+    for broker in [2, 3] {
+        cluster.add(broker, ReplicaKind::Learner { node: node(broker) }).await;
+    }
+    let broker = &cluster.running[&1];
+    broker.groups.change(&broker.replica, &[node(1), node(2), node(3)]).await.unwrap();
+    let end = cluster.write_somewhere(32).await.last_offset + 1;
+    assert_eq!(agree(&cluster, end).await, (0..=32).collect::<Vec<_>>());
+    let refused = broker.groups.into_solo(&broker.replica).await;
+    assert!(refused.is_err(), "it has other members");
+    broker.groups.change(&broker.replica, &[node(1)]).await.unwrap();
+    let group_epoch = broker.replica.role().epoch();
+    broker.groups.into_solo(&broker.replica).await.unwrap();
+    for gone in [2, 3] {
+        cluster.kill(gone, SimDisk::process_killed).await;
+    }
+    assert!(matches!(cluster.replica(1).role(), Role::Solo { epoch } if epoch > group_epoch));
+    assert_eq!(cluster.write(1, 33).await.unwrap().base_offset, 99);
+    cluster.running[&1].storage.sync().unwrap();
+    cluster.kill(1, |disk| disk.power_cut(2)).await;
+    cluster.start(1).await;
+    assert!(matches!(cluster.replica(1).role(), Role::Solo { .. }));
+    assert_eq!(rounds(cluster.replica(1)), (0..=33).collect::<Vec<_>>());
 }
