@@ -1,6 +1,6 @@
 //! The metadata's log: records in batches of one partition, hidden from clients. One change is one batch.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tidemark_record::{BatchBuilder, BatchHeader, Records, batch, builder, compression::INFLATED_BYTES_MAX};
 
@@ -13,6 +13,8 @@ use crate::{
     raft::{NodeId, Role},
 };
 
+/// How long a change of the metadata may wait for a majority.
+const COMMIT_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes read at once at start.
 const READ_BYTES: usize = 1 << 20;
 
@@ -36,7 +38,9 @@ impl MetadataLog for PartitionLog {
             self.partition.append(&batch, &AppendOptions::coordinator()).map_err(|error| self.refused(&error))
         });
         Box::pin(async move {
-            let placed = appended?.done().await.map_err(|error| self.refused(&error))?;
+            // without a quorum it would hold up every other decision
+            let done = tokio::time::timeout(COMMIT_WITHIN, appended?.done()).await;
+            let placed = done.map_err(|_| self.unknown())?.map_err(|error| self.refused(&error))?;
             Ok(Committed { base_offset: placed.base_offset, next_offset: placed.last_offset + 1 })
         })
     }
@@ -79,6 +83,13 @@ impl MetadataLog for PartitionLog {
 }
 
 impl PartitionLog {
+    /// Whether it is committed some day is not known: as for whoever loses the leadership meanwhile.
+    fn unknown(&self) -> ProposeError {
+        let (node_id, within) = (self.node_id, COMMIT_WITHIN);
+        tracing::warn!(node_id, ?within, "metadata is not committed in time: are enough brokers up?");
+        ProposeError::NotController { leader: None }
+    }
+
     fn refused(&self, error: &AppendError) -> ProposeError {
         match (error, self.partition.role()) {
             (AppendError::NotLeader, Role::Follower { leader, .. }) => {

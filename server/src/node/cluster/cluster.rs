@@ -1,6 +1,9 @@
 //! This broker's way into its cluster, from an open port to a registered broker; and out of it. Not here: what the loops do.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -27,6 +30,9 @@ use crate::{
     tasks::{self, TaskKind},
     transport::{IdTaken, Identity, Seams, Transport, TransportConfig},
 };
+
+/// How long others get to take over. A message that waits for an answer may hold up the goodbye itself.
+const HAND_OVER_WITHIN: Duration = Duration::from_secs(8);
 
 /// A broker that knows which cluster it belongs to.
 #[derive(Debug)]
@@ -160,8 +166,10 @@ impl Cluster {
     /// Waits, for a while, until others lead what this broker leads.
     pub async fn hand_over(&self) {
         self.leaving.send_replace(true);
-        // the sender is part of this
-        let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
+        let mut stopped = self.stopped.subscribe();
+        if tokio::time::timeout(HAND_OVER_WITHIN, stopped.wait_for(|stopped| *stopped)).await.is_err() {
+            tracing::warn!("nobody takes over what this broker leads: stopping all the same");
+        }
     }
 
     /// Ends all groups and calls.

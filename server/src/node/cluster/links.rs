@@ -41,7 +41,8 @@ impl Links {
         let own = Caller { broker_id: to, incarnation: Uuid::nil(), stranger: false };
         let served = desk.call(own, kind as u8, body);
         async move {
-            let parts = served.await.map_err(|refusal| CallError::Refused(format!("{refusal:?}")))?;
+            let served = tokio::time::timeout(MESSAGE_WITHIN, served).await.map_err(|_| CallError::Timeout)?;
+            let parts = served.map_err(|refusal| CallError::Refused(format!("{refusal:?}")))?;
             Ok(Bytes::from(parts.concat()))
         }
         .boxed()

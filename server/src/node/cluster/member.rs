@@ -16,7 +16,7 @@ use crate::{
 /// Which replicas are in sync changes without an event.
 const LOOK_EVERY_MS: i64 = 1000;
 /// How long others get to take over before this broker stops all the same.
-const GOODBYE_WITHIN: Duration = Duration::from_secs(10);
+const GOODBYE_WITHIN: Duration = Duration::from_secs(5);
 
 /// The talk.
 #[derive(Debug)]
