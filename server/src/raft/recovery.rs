@@ -11,14 +11,14 @@ use uuid::Uuid;
 use super::{
     captured::Captured,
     error::StorageError,
-    group::{RecoveredMember, take_place},
+    group::{RecoveredMember, names_members, take_place},
     node_id::NodeId,
     replica::State,
     storage::ReplicaKey,
 };
 use crate::{
     journal::{self, Installed, Journal, JournalConfig, Lsn, OwnedRecord, Record, ReplicaCheckpoint, ReplicaId},
-    log::{AppendError, Extent, InternalKind, Log, LogConfig, LogEnd, LogError, LogIdentity, OpenReport},
+    log::{AppendError, Extent, FrameBytes, InternalKind, Log, LogConfig, LogEnd, LogError, LogIdentity, OpenReport},
     os::{disk::SharedDisk, random::Random},
 };
 
@@ -49,6 +49,8 @@ struct Rebuild<'a> {
     last_boot_epoch: i32,
     /// Where the journal gives replicas another log for the last time.
     installs: BTreeMap<ReplicaId, Lsn>,
+    /// Where it cuts them for the last time.
+    truncates: BTreeMap<ReplicaId, Lsn>,
     /// The journal lacks records, or its newest checkpoint: whole frames in the segments are kept.
     damaged: bool,
     mended: bool,
@@ -79,6 +81,7 @@ pub(super) fn recover(
         next_replica_id: 0,
         last_boot_epoch: -1,
         installs: recovery.installs().clone(),
+        truncates: recovery.truncates().clone(),
         damaged,
         mended: damaged,
     };
@@ -94,6 +97,9 @@ pub(super) fn recover(
     recovery.replay(|end, record| rebuild.take(end, record))?;
     if damaged {
         rebuild.adopt(recovery.end())?;
+    }
+    if !recovery.damage().is_empty() {
+        rebuild.give_up_members();
     }
     rebuild.report();
     let Rebuild { replicas, next_replica_id, last_boot_epoch, mended, .. } = rebuild;
@@ -127,7 +133,12 @@ impl Rebuild<'_> {
             return Ok(());
         }
         let keep_tail = self.damaged || replica.unjournaled;
-        let extent = if keep_tail { Extent::Beyond(&replica.end) } else { Extent::Checkpoint(&replica.end) };
+        let cut_since = self.truncates.get(&replica.replica).is_some_and(|cut| *cut > replica.captured);
+        let extent = match (keep_tail, replica.unjournaled && cut_since) {
+            (_, true) => Extent::LastSegment,
+            (true, false) => Extent::Beyond(&replica.end),
+            (false, false) => Extent::Checkpoint(&replica.end),
+        };
         let opened = match Log::open(disk, &path, identity, config, extent) {
             // retention deleted what the checkpoint knew
             Err(LogError::Missing { .. }) if moved_start >= replica.end.next_offset => {
@@ -176,6 +187,24 @@ impl Rebuild<'_> {
         Ok((emptied, OpenReport::default()))
     }
 
+    /// A stretch of the journal that is lost may have held votes: whoever voted and does not know it would vote twice. Such
+    /// members come back under another name.
+    fn give_up_members(&mut self) {
+        let of_group = |log: &Log| {
+            let frames = log.frames(0, log.next_index(), FrameBytes::Headers).unwrap_or_default();
+            frames.iter().any(|frame| frame.header.is_internal() && names_members(&frame.bytes))
+        };
+        for found in self.replicas.values_mut() {
+            let member = found.last.member.is_some() || matches!(&found.state, State::Open(log) if of_group(log));
+            if member {
+                let reason =
+                    "the journal lost what this member of a group may have promised: it must come back as a new one";
+                tracing::error!(log = found.dir, reason);
+                found.state = State::Failed(reason.into());
+            }
+        }
+    }
+
     /// Says what cannot be served.
     fn report(&self) {
         for found in self.replicas.values() {
@@ -222,7 +251,9 @@ impl Rebuild<'_> {
                 if let Some(member) = self.member_behind(replica, end) {
                     member.truncate(next_index);
                 }
-                if let Some(log) = self.log_behind(replica, end) {
+                // of entries that bypass the journal it tells only that the checkpoint is not the end any more
+                let unjournaled = self.replicas.get(&replica).is_some_and(|found| found.last.unjournaled);
+                if let Some(log) = self.log_behind(replica, end).filter(|_| !unjournaled) {
                     let truncated = log.truncate(next_index).map_err(AppendError::from);
                     self.judge(replica, truncated)?;
                 }

@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod cluster;
+mod crash;
 mod gated_disk;
 mod members;
 mod story;
