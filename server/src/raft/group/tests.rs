@@ -18,6 +18,7 @@ mod cluster;
 mod crash;
 mod gated_disk;
 mod members;
+mod speed;
 mod story;
 mod suite;
 mod traps;
