@@ -183,7 +183,7 @@ impl Storage {
             _ => capturing.iter().flatten().try_for_each(Capturing::sync)?,
         }
         let of = |(capturing, (_, entry)): (&Option<Capturing<'_>>, &(ReplicaId, Entry))| {
-            capturing.as_ref().map_or_else(|| entry.last.clone(), Capturing::captured)
+            capturing.as_ref().map_or_else(|| entry.replica.not_captured(&entry.last), Capturing::captured)
         };
         Ok(capturing.iter().zip(entries).map(of).collect())
     }

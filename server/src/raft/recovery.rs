@@ -101,6 +101,7 @@ pub(super) fn recover(
     if !recovery.damage().is_empty() {
         rebuild.give_up_members();
     }
+    rebuild.refuse_given_up();
     rebuild.report();
     let Rebuild { replicas, next_replica_id, last_boot_epoch, mended, .. } = rebuild;
     let boot_epoch = last_boot_epoch.saturating_add(1);
@@ -195,8 +196,20 @@ impl Rebuild<'_> {
             frames.iter().any(|frame| frame.header.is_internal() && names_members(&frame.bytes))
         };
         for found in self.replicas.values_mut() {
-            let member = found.last.member.is_some() || matches!(&found.state, State::Open(log) if of_group(log));
-            if member {
+            let unknown = found.last.member.is_none() && matches!(&found.state, State::Open(log) if of_group(log));
+            if unknown {
+                found.last.member = Some(RecoveredMember::new(NodeId::default(), None));
+            }
+            if let Some(member) = &mut found.last.member {
+                member.kept.given_up = true;
+            }
+        }
+    }
+
+    /// Members that were given up, now or at an earlier start, serve nothing.
+    fn refuse_given_up(&mut self) {
+        for found in self.replicas.values_mut() {
+            if found.last.member.as_ref().is_some_and(|member| member.kept.given_up) {
                 let reason =
                     "the journal lost what this member of a group may have promised: it must come back as a new one";
                 tracing::error!(log = found.dir, reason);
@@ -270,10 +283,9 @@ impl Rebuild<'_> {
                     member.vote = Some((term, node, committed));
                 }
             }
-            OwnedRecord::Join { replica, node, committed } => {
+            OwnedRecord::Join { replica, node, term, committed } => {
                 if let Some(found) = self.replicas.get_mut(&replica).filter(|found| end > found.last.lsn) {
-                    let member = node.map(|node| RecoveredMember::new(NodeId::from(node), None));
-                    found.last.member = member.map(|member| member.with_committed(committed));
+                    found.last.member = node.map(|node| RecoveredMember::joined(NodeId::from(node), term, committed));
                 }
             }
             OwnedRecord::Install { replica, installed } => self.install(end, replica, &installed)?,

@@ -19,7 +19,7 @@ use tidemark_record::{BatchHeader, batch::PATCHED_LEN};
 use tokio::sync::oneshot;
 
 use super::{
-    captured::Capturing,
+    captured::{Captured, Capturing},
     commit::CommitListener,
     error::ReplicaError,
     group::{Group, Member},
@@ -434,6 +434,12 @@ impl Replica {
         let member = member.as_deref().map(Member::captured);
         let lsn = self.shared.journal.written();
         Ok(Some(Capturing { capture, lsn, unjournaled, member, _syncing: syncing }))
+    }
+
+    /// What a checkpoint says of a replica without a log: what the last one said, and what it has promised since.
+    pub(super) fn not_captured(&self, last: &Captured) -> Captured {
+        let member = self.read().member.as_deref().map(Member::captured);
+        Captured { member: member.or_else(|| last.member.clone()), ..last.clone() }
     }
 
     /// Moves the log start up to `offset`; it never goes back. In a group every member moves it, once that is committed. The

@@ -17,6 +17,7 @@ use crate::{
 mod cluster;
 mod crash;
 mod gated_disk;
+mod hostile;
 mod members;
 mod speed;
 mod story;

@@ -1,7 +1,11 @@
 //! A member whose power goes at any disk call while a snapshot takes the place of its log; damage of the journal; write caching.
 
 use super::{
-    super::{config::LogId, entry::Entry, snapshot::SnapshotMeta},
+    super::{
+        config::{LogId, Vote},
+        entry::Entry,
+        snapshot::SnapshotMeta,
+    },
     cluster::*,
     members::agree,
     *,
@@ -9,7 +13,7 @@ use super::{
 use crate::{
     journal::JournalConfig,
     log::{FrameBytes, Log},
-    raft::{Durability, StorageError},
+    raft::{Durability, ReplicaError, Role, StorageError},
 };
 use openraft::entry::RaftEntry;
 
@@ -112,11 +116,78 @@ async fn a_member_whose_votes_may_be_lost_does_not_come_back() {
     let files = disk.read_dir(Path::new("/data/broker/journal")).unwrap();
     let name = files.iter().find(|file| file.name.ends_with(".journal")).unwrap().name.clone();
     disk.corrupt(&Path::new("/data/broker/journal").join(name), 64 + 700, 0xff);
+    // the start after it does not see the damage any more, and knows all the same
+    for _ in 0..3 {
+        let storage = open_inline(&disk).unwrap();
+        let (_, replica) = storage.replicas().pop().unwrap();
+        let error = replica.look(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("come back as a new one"), "{error}");
+        assert!(!replica.role().leads());
+        storage.close().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vote_outlives_the_journal_files_that_held_it() {
+    let disk = fresh();
     let storage = open_inline(&disk).unwrap();
-    let (_, replica) = storage.replicas().pop().unwrap();
-    let error = replica.look(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("come back as a new one"), "{error}");
-    assert!(!replica.role().leads());
+    let replica = make(&storage, ReplicaKind::Learner { node: node(1) });
+    let vote = Vote::new_committed(5, node(2));
+    drop(replica.write_vote(&vote).unwrap());
+    for index in 0..400 {
+        let entry = Entry::new(LogId::new_term_index(5, index), openraft::entry::RaftPayload::blank());
+        replica.append_entries([entry], Box::new(|_| ())).unwrap();
+        if index % 50 == 49 {
+            storage.checkpoint().unwrap();
+        }
+    }
+    storage.sync().unwrap();
+    for seed in 0..4 {
+        let left = open_inline(&disk.power_cut(seed)).unwrap();
+        let (_, replica) = left.replicas().pop().unwrap();
+        assert_eq!(replica.read().member.as_ref().unwrap().vote, Some(vote));
+        assert_eq!(replica.look(Log::next_index).unwrap(), 400);
+        assert_eq!(replica.role().epoch(), 5);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_joins_a_group_whole_or_not_at_all() {
+    let join = |disk: &SimDisk| -> Result<(), ReplicaError> {
+        let failed = |error: StorageError| ReplicaError::Storage(error.to_string());
+        let storage = open_inline(disk).map_err(failed)?;
+        let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).map_err(failed)?;
+        for round in 0..5 {
+            let bytes = bytes_of(round);
+            replica.append(&bytes, &tidemark_record::batch::verify(&bytes).unwrap(), 0)?;
+        }
+        storage.sync().map_err(failed)?;
+        drop(replica.join(node(1))?);
+        storage.sync().map_err(failed)
+    };
+    let whole = fresh();
+    join(&whole).unwrap();
+    let (mut alone, mut joined) = (0, 0);
+    for step in fresh().steps() + 1..=whole.steps() {
+        let disk = fresh();
+        disk.crash_at(step);
+        drop(join(&disk));
+        for seed in 0..3 {
+            let storage = open_inline(&disk.power_cut(seed * 7919 + step)).unwrap();
+            let Some((_, replica)) = storage.replicas().pop() else { continue };
+            let end = replica.look(Log::log_end_offset).unwrap();
+            match replica.role() {
+                Role::Solo { .. } => alone += 1,
+                role => {
+                    joined += 1;
+                    assert_eq!((end, replica.high_watermark()), (15, 15), "step {step}");
+                    assert!(role.epoch() > 0);
+                    assert_eq!(rounds(&replica), [0, 1, 2, 3, 4]);
+                }
+            }
+        }
+    }
+    assert!(alone > 0 && joined > 0, "{alone} alone, {joined} joined");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
