@@ -25,6 +25,14 @@ dump-log:
 crash seed="1" endings="60":
     CRASH_SEED={{seed}} CRASH_ENDINGS={{endings}} cargo test --test cluster -- crash::acknowledged --nocapture
 
+# Faults under load, judged by the checker; histories are left in DIR
+faults seconds="120" seed="1" dir="/tmp":
+    FAULTS_SECONDS={{seconds}} FAULTS_SEED={{seed}} FAULTS_DIR={{dir}} cargo test --test faults -- --nocapture
+
+# The verdict on histories
+verdict +histories:
+    cargo run -p tests --bin check -- {{histories}}
+
 # Foreign clients against a running broker
 compat bootstrap="127.0.0.1:9092" *clients="":
     bash tests/compat/run {{bootstrap}} {{clients}}

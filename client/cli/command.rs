@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    consume::Consume, failure::Failure, log::LogCommand, produce::Produce, server::Server, topic::TopicCommand,
+    cluster::ClusterCommand, consume::Consume, failure::Failure, log::LogCommand, produce::Produce, server::Server,
+    topic::TopicCommand,
 };
 
 const EXAMPLES: &str = "\
@@ -33,6 +34,9 @@ enum Command {
     Produce(Produce),
     /// Reads records by offset or time, forwards, backwards or as they come
     Consume(Consume),
+    /// Runs a cluster on this machine, and shows how a cluster is
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Looks into log files of a stopped broker, and mends them
     #[command(subcommand)]
     Log(LogCommand),
@@ -46,6 +50,7 @@ impl Cli {
             Command::Topic(topic) => topic.run(),
             Command::Produce(produce) => produce.run(),
             Command::Consume(consume) => consume.run(),
+            Command::Cluster(cluster) => cluster.run(),
             Command::Log(log) => log.run(),
         }
     }

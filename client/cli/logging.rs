@@ -19,7 +19,9 @@ pub(crate) enum LogFormat {
 
 /// Shows events of a running broker.
 pub(crate) fn for_server(filter: &str, format: LogFormat) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(filter).map_err(|cause| {
+    // openraft tells each step at the level of our events; who wants that names it
+    let whole = if filter.contains("openraft") { filter.to_owned() } else { format!("{filter},openraft=error") };
+    let filter = EnvFilter::try_new(whole).map_err(|cause| {
         Failure::new(format!("--log {filter}: {cause}"))
             .next("write a level (error, warn, info, debug, trace) or a filter such as info,tidemark_server::net=debug")
     })?;

@@ -3,6 +3,7 @@
 //! Commands that look at a cluster are clients of it and work against any Kafka-compatible broker; `server` assembles the
 //! broker; `log` reads files. Not here: anything that another program could not do through the crates' public doors.
 
+mod cluster;
 mod command;
 mod connect;
 mod consume;

@@ -15,3 +15,4 @@ pub mod os;
 pub mod partition;
 pub mod raft;
 pub mod tasks;
+pub mod transport;

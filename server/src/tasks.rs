@@ -14,10 +14,22 @@ pub enum TaskKind {
     Listener,
     /// Serves one connection; ends with it.
     Connection,
+    /// Carries the calls of one connection between brokers, at either end; ends with it.
+    Peer,
     /// Carries one change of the metadata to its end, even if the client that asked for it leaves.
     Decision,
+    /// Carries one order of the controller to a partition's leader; ends with its answer.
+    Order,
     /// Lets retention act, every `log.retention.check.interval.ms`.
     Retention,
+    /// Follows the metadata's log and its leader.
+    Metadata,
+    /// Talks to the controller.
+    Membership,
+    /// Starts and stops Raft groups.
+    Groups,
+    /// Changes the members of groups that are led here.
+    Reconcile,
     /// Lets one group give up what lies below its log start.
     Purge,
     /// The HTTP bridge.
@@ -30,7 +42,7 @@ impl TaskKind {
     /// Without it the broker would look alive and not be: a panic ends the process. One connection's panic ends that
     /// connection only.
     fn is_vital(self) -> bool {
-        !matches!(self, Self::Connection)
+        !matches!(self, Self::Connection | Self::Peer)
     }
 }
 

@@ -44,9 +44,18 @@ const CASES: &[Case] = &[
         spoil: |data| {
             let path = data.join("meta.properties");
             let text = fs::read_to_string(&path).unwrap();
-            fs::write(path, text.replace("tidemark.format=1", "tidemark.format=7")).unwrap();
+            fs::write(path, text.replace("tidemark.format=2", "tidemark.format=7")).unwrap();
         },
         said: &["meta.properties", "format 7", "start the version that wrote it"],
+    },
+    Case {
+        name: "the directory is of a version before the first release",
+        spoil: |data| {
+            let path = data.join("meta.properties");
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(path, text.replace("tidemark.format=2", "tidemark.format=1")).unwrap();
+        },
+        said: &["meta.properties", "format 1", "unreleased", "move the directory away"],
     },
     Case {
         name: "the directory is of another node",

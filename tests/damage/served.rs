@@ -1,7 +1,15 @@
 //! Damage that is met and served around: derived files, the journal's tail, a stretch of a segment, a full disk.
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    os::unix::fs::FileExt,
+    path::Path,
+    time::Duration,
+};
 
+use harness::{Broker, eventually};
 use tidemark_client::Start;
 
 use crate::{
@@ -112,4 +120,45 @@ fn a_disk_without_room_refuses_writes_and_serves_reads() {
     let room = broker().data(first.data()).start();
     write(&room, 10, 12);
     check_whole(&room, 12);
+}
+
+/// Flips bits of a file that others have open.
+fn rot(path: &Path, place: u64) {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, place).unwrap();
+    file.write_all_at(&[byte[0] ^ 0x41], place).unwrap();
+}
+
+fn metrics(broker: &Broker) -> String {
+    let mut page = String::new();
+    let mut http = TcpStream::connect(broker.http().unwrap()).unwrap();
+    http.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    http.read_to_string(&mut page).unwrap();
+    page
+}
+
+#[test]
+fn rot_in_a_closed_segment_is_found_by_the_running_broker() {
+    let small = || broker().set("log.roll.ms", "20000");
+    let mut first = small().http().set("tidemark.scrub.interval.ms", "300").start();
+    write(&first, 0, 150);
+    let segments = files(&first.data().join(format!("{TOPIC}-0")), ".log");
+    let base = |place: usize| segments[place].file_stem().unwrap().to_str().unwrap().parse::<i64>().unwrap();
+    assert!(metrics(&first).contains("\ntidemark_log_damages 0\n"));
+    // in the middle of some record's value
+    rot(&segments[2], fs::metadata(&segments[2]).unwrap().len() / 2);
+    eventually("the scrub to find it", Duration::from_secs(30), || {
+        first.printed().contains("rot in a sealed segment").then_some(())
+    });
+    assert!(metrics(&first).contains("\ntidemark_log_damages 1\n"));
+    let check = |broker: &Broker| {
+        let middle = i64::midpoint(base(2), base(3));
+        let refused = read(broker, Start::Offset(middle)).expect_err("rotten");
+        assert_eq!(refused.kafka_error().map(|error| error.code), Some(STORAGE_ERROR), "{refused}");
+        assert_eq!(read(broker, Start::Offset(base(3))).unwrap(), (base(3)..150).collect::<Vec<_>>());
+    };
+    check(&first);
+    assert!(first.terminate().success());
+    check(&small().data(first.data()).start());
 }

@@ -1,7 +1,8 @@
 //! The same requests, byte for byte, to Tidemark and to Apache Kafka; the decoded answers compared field by field.
 //!
 //! Needs Java and `shared/kafka`, so it is no part of a plain `cargo test`: `.ci/run` and `just differential` run it with
-//! `--features differential`. Stories hold the requests, `allowed` the differences that may be.
+//! `--features differential`. Stories hold the requests, `allowed` the differences that may be, `apart` the requests
+//! that are answered otherwise on purpose.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -11,6 +12,7 @@
 )]
 
 mod allowed;
+mod apart;
 mod compare;
 mod peer;
 mod stories;
@@ -73,6 +75,13 @@ fn tidemark_answers_as_kafka_does() {
     );
     assert!(left.is_empty(), "{} differences that no row allows:\n{}", left.len(), lines(&left));
     assert!(!only.is_empty() || unused.is_empty(), "these rows allow nothing any more, remove them: {unused:#?}");
+    if "apart".contains(&only) {
+        let prefix = unique("e-");
+        let (mut ours, mut theirs) = (Peer::new(broker.kafka(), &prefix), Peer::new(kafka.kafka(), &prefix));
+        let found = apart::differences(&mut ours, &mut theirs);
+        println!("{} cases apart", apart::APART.len());
+        assert!(found.is_empty(), "{}", found.join("\n"));
+    }
 }
 
 #[test]
@@ -81,6 +90,10 @@ fn the_list_of_differences_stays_short() {
     for row in allowed::ALLOWED {
         assert!(!row.path.contains("error_code"), "an error code may never differ: {row:?}");
         assert!(row.reason.len() > 20, "a reason is owed: {row:?}");
+    }
+    assert!(apart::APART.len() <= 20);
+    for row in apart::APART {
+        assert!(row.kafka != row.ours && !row.rule.is_empty(), "not apart, or without a rule: {}", row.case);
     }
 }
 

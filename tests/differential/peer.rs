@@ -12,7 +12,7 @@ use std::{
 use harness::{Connection, encode_request};
 use kafka_protocol::{
     messages::{
-        BrokerId, ListOffsetsRequest, MetadataRequest, MetadataResponse, TopicName,
+        BrokerId, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest, MetadataResponse, TopicName,
         list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
         metadata_request::MetadataRequestTopic,
     },
@@ -25,7 +25,7 @@ use crate::tree::{self, Leaves};
 /// Numbers so near the present, in milliseconds, are a clock's.
 const NOW_MS: i64 = 6 * 60 * 60 * 1000;
 /// How long a broker may take for an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A broker and what it has answered.
 pub struct Peer {
@@ -69,6 +69,31 @@ impl Peer {
     /// The leader epoch that new partitions have here, plus `by`.
     pub fn epoch(&self, by: i32) -> i32 {
         self.base_epoch + by
+    }
+
+    /// How long to wait for answers from now on.
+    pub fn be_patient(&mut self, limit: Duration) {
+        self.connection.set_patience(limit);
+    }
+
+    /// Asks for the coordinator of a transaction until there is one: Kafka makes what it needs only then. A broker that
+    /// does not know the API closes, and has none to wait for.
+    pub fn await_coordinator(&mut self, transactional_id: &str) {
+        let keys = vec![StrBytes::from_string(transactional_id.to_owned())];
+        let request = FindCoordinatorRequest::default().with_key_type(1).with_coordinator_keys(keys);
+        let request = encode_request(&request, 4, 9);
+        harness::eventually("a coordinator", PATIENCE, || match self.connection.exchange(&request) {
+            Ok(Some(bytes)) => {
+                let decoded = harness::connection::decode_response::<FindCoordinatorRequest>(bytes, 4);
+                let (response, _) = decoded.expect("an answer to FindCoordinator");
+                response.coordinators.iter().all(|found| found.error_code == 0).then_some(())
+            }
+            Ok(None) => {
+                self.connection = connect(self.address);
+                Some(())
+            }
+            Err(error) => panic!("FindCoordinator: {} {error}", self.address),
+        });
     }
 
     /// Asks, keeps the answer, and gives it; `None` where the broker closed the connection.

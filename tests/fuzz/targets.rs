@@ -24,7 +24,11 @@ use tidemark_server::{
     api::fuzz_request,
     journal::fuzz_journal_record,
     log::{Extent, Log, LogConfig, LogIdentity},
-    os::disk::{MemoryDisk, OpenMode, SharedDisk},
+    os::{
+        checksum,
+        disk::{MemoryDisk, OpenMode, SharedDisk},
+    },
+    transport::fuzz_peer_bytes,
 };
 
 /// A function under attack.
@@ -42,6 +46,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "record-walk", feed: tidemark_record::fuzz::fuzz_record_walk, good: batches },
     Target { name: "journal", feed: fuzz_journal_record, good: journal_records },
     Target { name: "segment", feed: recover, good: segments },
+    Target { name: "peer", feed: fuzz_peer_bytes, good: peer_bytes },
 ];
 
 /// Longest frame that the reader may take.
@@ -119,6 +124,19 @@ fn batches() -> Vec<Vec<u8>> {
 /// Their layout is the journal's own affair: zeros and edges lead far enough in, and its unit tests have whole records.
 fn journal_records() -> Vec<Vec<u8>> {
     vec![vec![0; 72], vec![0xff; 144], (0..=255).collect()]
+}
+
+/// A frame of two bytes, and first words without any: what is true in them is their checksum.
+fn peer_bytes() -> Vec<Vec<u8>> {
+    let sealed = |bytes: &[u8]| {
+        let crc = checksum::crc32c(bytes);
+        [bytes, &crc.to_be_bytes()].concat()
+    };
+    let body = b"ok";
+    let mut header = [0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7].to_vec();
+    header.extend(checksum::crc32c(body).to_be_bytes());
+    let frame = [&sealed(&header)[..], body].concat();
+    vec![frame.repeat(3), frame, sealed(b"TMRK\x01\x01\x00\x00")]
 }
 
 const DIR: &str = "/topic-0";

@@ -38,6 +38,13 @@ impl BrokerOptions {
         self
     }
 
+    /// Listens for Kafka clients there, and not on any free port.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
     /// Keeps data in a directory that the caller owns; else it is a temporary one that goes with the broker.
     #[must_use]
     pub fn data(mut self, dir: impl Into<PathBuf>) -> Self {

@@ -16,8 +16,12 @@
 
 pub mod apache;
 pub mod broker;
+#[path = "../checker/mod.rs"]
+pub mod checker;
 pub mod connection;
 mod process;
+#[path = "../rig/mod.rs"]
+pub mod rig;
 pub mod wait;
 
 pub use apache::Apache;

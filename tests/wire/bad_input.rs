@@ -7,7 +7,7 @@ use kafka_protocol::{
         self, CorruptMessage, InvalidConfig, InvalidPartitions, InvalidProducerEpoch, InvalidRecord,
     },
     messages::{
-        BrokerId, CreateTopicsRequest, FetchRequest, ProduceRequest, TopicName,
+        BrokerId, CreateTopicsRequest, FetchRequest, ProduceRequest, TopicName, TransactionalId,
         create_topics_request::{CreatableTopic, CreatableTopicConfig},
         fetch_request::{FetchPartition, FetchTopic},
         produce_request::{PartitionProduceData, TopicProduceData},
@@ -53,11 +53,14 @@ fn with_byte(batch: &Bytes, at: usize, byte: u8) -> Bytes {
     out.into()
 }
 
-fn produce(connection: &mut Connection, topic: &str, acks: i16, timeout_ms: i32, records: Bytes) -> (i16, i64) {
+fn request(topic: &str, acks: i16, timeout_ms: i32, records: Bytes) -> ProduceRequest {
     let data = PartitionProduceData::default().with_index(0).with_records(Some(records));
     let topic = TopicProduceData::default().with_name(TopicName(text(topic))).with_partition_data(vec![data]);
-    let request = ProduceRequest::default().with_acks(acks).with_timeout_ms(timeout_ms).with_topic_data(vec![topic]);
-    let response = connection.ask(&request, 9);
+    ProduceRequest::default().with_acks(acks).with_timeout_ms(timeout_ms).with_topic_data(vec![topic])
+}
+
+fn produce(connection: &mut Connection, topic: &str, acks: i16, timeout_ms: i32, records: Bytes) -> (i16, i64) {
+    let response = connection.ask(&request(topic, acks, timeout_ms, records), 9);
     let partition = &response.responses[0].partition_responses[0];
     (partition.error_code, partition.base_offset)
 }
@@ -68,6 +71,11 @@ fn batches_are_refused_with_the_right_code() {
     let count =
         |count: i32, last_delta: i32| changed(&three, &[(57, &count.to_be_bytes()), (23, &last_delta.to_be_bytes())]);
     let attributes = |attributes: i16| changed(&three, &[(21, &attributes.to_be_bytes())]);
+    let packed = |edits: &[(usize, i32)]| {
+        let edits: Vec<_> = edits.iter().map(|(at, value)| (*at, value.to_be_bytes())).collect();
+        let edits: Vec<_> = edits.iter().map(|(at, bytes)| (*at, bytes.as_slice())).collect();
+        changed(&filled(BatchBuilder::new().compression(Compression::Gzip, None), 3), &edits)
+    };
     let time = |time: i64| {
         let mut builder = BatchBuilder::new();
         builder.append_plain(time, Some(b"k"), None);
@@ -85,6 +93,7 @@ fn batches_are_refused_with_the_right_code() {
         ("K13 count above what is there", "plain", count(4, 3), InvalidRecord),
         ("K13 count below what is there", "plain", count(2, 1), InvalidRecord),
         ("K13 count i32::MAX", "plain", count(i32::MAX, i32::MAX - 1), InvalidRecord),
+        ("K13 packed, count i32::MAX", "plain", packed(&[(57, i32::MAX), (23, i32::MAX - 1)]), InvalidRecord),
         ("K13 last delta", "plain", count(3, 7), InvalidRecord),
         ("K13 a first delta of 1", "plain", changed(&three, &[(64, &[2])]), InvalidRecord),
         ("K14 control", "plain", attributes(0x20), InvalidRecord),
@@ -97,6 +106,12 @@ fn batches_are_refused_with_the_right_code() {
         ("K15 two batches", "plain", [three.as_ref(), &three].concat().into(), InvalidRecord),
         ("K16 above max.message.bytes", "small", batch(30), ResponseError::MessageTooLarge),
         ("K17 i64::MAX", "plain", time(i64::MAX), ResponseError::InvalidTimestamp),
+        (
+            "K17 packed, a base near i64::MAX",
+            "plain",
+            packed(&[(27, i32::MAX), (31, -5)]),
+            ResponseError::InvalidTimestamp,
+        ),
         ("compacted, no key", "compacted", changed(&keyless(), &[]), InvalidRecord),
     ];
     let mut attacked = Attacked::start(&[]);
@@ -130,6 +145,18 @@ fn sequences_and_acks() {
     ];
     for (case, epoch, sequence, code, offset) in rows {
         assert_eq!(produce(&mut connection, "plain", -1, 1000, sequenced(epoch, sequence)), (code, offset), "{case}");
+    }
+    let begun = filled(BatchBuilder::new().producer(78, 0, 0).transactional(), 1);
+    for (id, code) in [
+        (None, ResponseError::TransactionalIdAuthorizationFailed),
+        (Some(""), ResponseError::InvalidRequest),
+        (Some("t"), ResponseError::InvalidProducerIdMapping),
+    ] {
+        let request =
+            request("plain", -1, 1000, begun.clone()).with_transactional_id(id.map(|id| TransactionalId(text(id))));
+        let answer = connection.ask(&request, 9);
+        let found = answer.responses[0].partition_responses[0].error_code;
+        assert_eq!(found, code.code(), "K14 a transactional batch under {id:?}");
     }
     let refused = ResponseError::InvalidRequiredAcks.code();
     for acks in [2, -2, i16::MAX, i16::MIN] {

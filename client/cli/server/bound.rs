@@ -15,6 +15,7 @@ pub(super) struct Bound {
     pub kafka: Listener,
     pub kafka_address: SocketAddr,
     pub http: Option<(Listener, SocketAddr)>,
+    pub raft: Option<Listener>,
 }
 
 /// Opens what the settings name.
@@ -22,7 +23,9 @@ pub(super) fn bind(config: &Config) -> Result<Bound, Failure> {
     check_advertised(config)?;
     let (kafka, kafka_address) = open(config.kafka_listener, "Kafka", "--listen")?;
     let http = config.http_listener.map(|address| open(address, "HTTP", "--http (or --no-http)")).transpose()?;
-    Ok(Bound { kafka, kafka_address, http })
+    let raft =
+        config.cluster.as_ref().map(|cluster| open(cluster.raft_listener, "other brokers", "--raft")).transpose()?;
+    Ok(Bound { kafka, kafka_address, http, raft: raft.map(|(listener, _)| listener) })
 }
 
 fn open(address: SocketAddr, what: &str, flag: &str) -> Result<(Listener, SocketAddr), Failure> {

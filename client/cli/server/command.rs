@@ -26,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   tidemark server                                  data in ./tidemark-data, Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8080
   tidemark server --listen 127.0.0.1:0 --no-http   a free port, which the line `listening kafka=…` names
+  tidemark server --node-id 1 --data d1 --listen 10.0.0.1:9092 --voters 1@10.0.0.1:9093,2@10.0.0.2:9093,3@10.0.0.3:9093 --allow-plaintext
   tidemark server --config server.properties --set log.retention.hours=24
   tidemark server --listen 0.0.0.0:9092 --advertise edge-7.example:9092 --allow-plaintext
 
@@ -56,6 +57,12 @@ pub(crate) struct Server {
     /// This broker's number; a data directory remembers it [default: 1]
     #[arg(long, value_name = "N")]
     pub node_id: Option<i32>,
+    /// Where other brokers connect; makes this broker one of a cluster [default: its own entry in --voters]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub raft: Option<String>,
+    /// The brokers that form the cluster's metadata quorum, the same list on each: 1, 3 or 5
+    #[arg(long, value_name = "ID@HOST:PORT,…")]
+    pub voters: Option<String>,
     /// Settings with Kafka's key names, in the form of server.properties
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -91,11 +98,12 @@ impl Server {
         for key in &config.unknown {
             tracing::warn!(key, "setting is known neither to Kafka nor to this broker; it does nothing");
         }
-        let Bound { kafka, kafka_address, http } = bound::bind(&config)?;
+        let Bound { kafka, kafka_address, http, raft } = bound::bind(&config)?;
         let stopped = signals::watch()?;
         let (inside, to_broker) = network::in_process();
-        let node =
-            Node::start(Arc::new(RealDisk), &config, vec![kafka, inside]).await.map_err(|error| not_started(&error))?;
+        let node = Node::start(Arc::new(RealDisk), &config, vec![kafka, inside], raft)
+            .await
+            .map_err(|error| not_started(&error))?;
         let banner = Banner {
             kafka: kafka_address,
             http: http.as_ref().map(|(_, address)| *address),

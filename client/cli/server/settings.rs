@@ -26,6 +26,8 @@ pub(super) fn gather(server: &Server) -> Result<BTreeMap<String, String>, Failur
     flag("advertised.listeners", server.advertise.clone());
     flag("log.dirs", server.data.as_ref().map(|dir: &PathBuf| dir.to_string_lossy().into_owned()));
     flag("node.id", server.node_id.map(|id| id.to_string()));
+    flag("tidemark.raft.listener", server.raft.clone());
+    flag("controller.quorum.voters", server.voters.clone());
     flag("tidemark.http.listener", server.http.clone());
     flag("tidemark.http.listener", server.no_http.then(|| "none".to_owned()));
     flag("tidemark.allow.plaintext", server.allow_plaintext.then(|| "true".to_owned()));

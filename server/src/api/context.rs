@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use kafka_protocol::protocol::StrBytes;
 
-use super::fetch_session::FetchSessions;
+use super::{fetch_session::FetchSessions, forwarded::Forward};
 use crate::{controller::Controller, os::clock::Clock, partition::Partitions};
 
 /// The broker's services, shared by all connections.
@@ -16,6 +16,8 @@ pub struct Broker {
     pub partitions: Arc<Partitions>,
     /// Decides changes of the metadata, and has the image.
     pub controller: Arc<Controller>,
+    /// The way to the broker that decides; none for one that is alone.
+    pub forward: Option<Arc<dyn Forward>>,
     /// What consumers need not say again.
     pub fetch_sessions: FetchSessions,
     /// Wall time.
@@ -70,4 +72,6 @@ pub struct RequestContext {
     pub version: i16,
     /// As the request's header says; may be null.
     pub client_id: Option<StrBytes>,
+    /// The broker that the client asked: another one where it forwarded the request.
+    pub asked_at: i32,
 }

@@ -2,9 +2,7 @@
 
 use kafka_protocol::{
     error::ResponseError,
-    messages::{
-        BrokerId, DescribeClusterRequest, DescribeClusterResponse, describe_cluster_response::DescribeClusterBroker,
-    },
+    messages::{DescribeClusterRequest, DescribeClusterResponse, describe_cluster_response::DescribeClusterBroker},
 };
 use tidemark_client::wire::shape::{Kind, Shape, field};
 
@@ -13,7 +11,7 @@ use super::{
     context::RequestContext,
     error_code::NONE,
     reply::Handling,
-    topic::{Endpoint, brokers, text},
+    topic::{Endpoint, controller_id, endpoint, text},
 };
 
 pub(super) static REQUEST: Shape = Shape {
@@ -29,7 +27,8 @@ const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;
 
 pub(super) fn handle(context: &RequestContext, request: DescribeClusterRequest) -> Handling {
-    let DescribeClusterRequest { include_cluster_authorized_operations, endpoint_type, .. } = request;
+    let DescribeClusterRequest { include_cluster_authorized_operations, endpoint_type, include_fenced_brokers, .. } =
+        request;
     let refused = match endpoint_type {
         BROKERS => None,
         CONTROLLERS => Some((
@@ -45,8 +44,11 @@ pub(super) fn handle(context: &RequestContext, request: DescribeClusterRequest) 
         return Handling::ready(&answer, context.version);
     }
     let image = context.broker.controller.image();
-    let brokers = brokers(context, &image).map(|Endpoint { id, host, port, rack }| {
-        DescribeClusterBroker::default().with_broker_id(id).with_host(host).with_port(port).with_rack(rack)
+    let told = image.brokers().filter(|broker| include_fenced_brokers || !broker.fenced);
+    let brokers = told.map(|broker| {
+        let Endpoint { id, host, port, rack } = endpoint(context, broker);
+        let told = DescribeClusterBroker::default().with_broker_id(id).with_host(host).with_port(port);
+        told.with_rack(rack).with_is_fenced(broker.fenced)
     });
     let operations = match include_cluster_authorized_operations {
         true => Resource::Cluster.all_operations(),
@@ -57,7 +59,7 @@ pub(super) fn handle(context: &RequestContext, request: DescribeClusterRequest) 
         .with_error_message(None)
         .with_endpoint_type(BROKERS)
         .with_cluster_id(text(image.cluster_id()))
-        .with_controller_id(BrokerId(context.broker.node_id))
+        .with_controller_id(controller_id(context))
         .with_brokers(brokers.collect())
         .with_cluster_authorized_operations(operations);
     Handling::ready(&answer, context.version)

@@ -17,9 +17,8 @@ use tidemark_client::wire::shape::{Kind, Shape, field};
 use super::{
     access::Resource,
     context::RequestContext,
-    error_code::NONE,
     reply::Handling,
-    topic::{is_internal, leader, text},
+    topic::{describe, is_internal, text},
 };
 use crate::metadata::{Image, Topic, check_topic_name};
 
@@ -116,16 +115,15 @@ impl Page<'_> {
     }
 
     fn partition(&self, topic: &Topic, index: usize) -> DescribeTopicPartitionsResponsePartition {
-        let info = &topic.partitions[index];
-        let leader = leader(&self.context.broker, topic.id, index as i32, info);
-        let replicas: Vec<BrokerId> = info.replicas.iter().copied().map(BrokerId).collect();
+        let described = describe(&self.context.broker, self.image, (topic.id, index as i32), &topic.partitions[index]);
         DescribeTopicPartitionsResponsePartition::default()
-            .with_error_code(leader.map_or(ResponseError::LeaderNotAvailable.code(), |_| NONE))
+            .with_error_code(described.error_code())
             .with_partition_index(index as i32)
-            .with_leader_id(leader.map_or(BrokerId(-1), |leader| leader.id))
-            .with_leader_epoch(leader.map_or(-1, |leader| leader.epoch))
-            .with_isr_nodes(replicas.clone())
-            .with_replica_nodes(replicas)
+            .with_leader_id(described.leader.unwrap_or(BrokerId(-1)))
+            .with_leader_epoch(described.leader_epoch)
+            .with_isr_nodes(described.isr)
+            .with_replica_nodes(described.replicas)
+            .with_offline_replicas(described.offline)
             .with_eligible_leader_replicas(Some(Vec::new()))
             .with_last_known_elr(Some(Vec::new()))
     }

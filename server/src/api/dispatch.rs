@@ -8,13 +8,14 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use kafka_protocol::{
     messages::{
-        AlterConfigsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
-        DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
-        DescribeLogDirsRequest, DescribeProducersRequest, DescribeTopicPartitionsRequest, FetchRequest,
-        IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
-        OffsetForLeaderEpochRequest, ProduceRequest,
+        AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest,
+        CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+        DescribeLogDirsRequest, DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest,
+        ElectLeadersRequest, FetchRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest,
+        ListPartitionReassignmentsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+        UnregisterBrokerRequest,
     },
-    protocol::{Decodable, Message},
+    protocol::{Decodable, Message, StrBytes},
 };
 use tidemark_client::wire::shape::{self, Shape};
 
@@ -27,16 +28,22 @@ use super::{
         },
         Resource::{Cluster, Topic, TransactionalId},
     },
-    alter_configs, api_versions,
+    alter_configs, alter_partition_reassignments, api_versions,
     context::{Broker, ConnectionInfo, RequestContext},
     create_partitions, create_topics, delete_records, delete_topics, describe_cluster, describe_configs,
-    describe_log_dirs, describe_producers, describe_topic_partitions, fetch,
+    describe_log_dirs, describe_producers, describe_quorum, describe_topic_partitions, elect_leaders, fetch,
+    forwarded::{ToController, WAIT_DEFAULT_MS},
     header::{FixedHeader, take_client_id},
-    incremental_alter_configs, init_producer_id, list_offsets, metadata, offset_for_leader_epoch, produce,
+    incremental_alter_configs, init_producer_id, list_offsets, list_partition_reassignments, metadata,
+    offset_for_leader_epoch, produce,
     refusal::Refusal,
     reply::{Handling, ReplyHeader},
+    unregister_broker,
 };
 use crate::metrics::{Counter, Histogram, Registry};
+
+/// Reads from a body how many milliseconds its answer may take.
+type TimeoutOf = fn(Bytes, i16) -> Result<i32, String>;
 
 /// One served API.
 #[derive(Debug)]
@@ -51,6 +58,8 @@ pub(super) struct Api {
     /// What a caller must be allowed.
     #[allow(dead_code, reason = "for the authorizer, which comes with the security issue")]
     pub(super) access: &'static [Access],
+    /// The controller answers it, within this time.
+    pub(super) forwarded: Option<TimeoutOf>,
     /// Decodes a body whose shape was judged, and handles it.
     handle: fn(&RequestContext, Bytes) -> Result<Handling, String>,
     /// Only decodes such a body.
@@ -60,7 +69,8 @@ pub(super) struct Api {
     pub(super) round_trip: fn(Bytes, i16) -> Result<(), String>,
 }
 
-/// A row: Kafka's name, the file that handles it, its request, and the permissions.
+/// A row: Kafka's name, the file that handles it, its request, and the permissions. With a timeout at the end: the controller
+/// answers it.
 macro_rules! api {
     ($name:ident, $file:ident, $request:ty, $access:expr) => {
         Api {
@@ -70,10 +80,20 @@ macro_rules! api {
             versions: (<$request as Message>::VERSIONS.min, <$request as Message>::VERSIONS.max),
             shape: &$file::REQUEST,
             access: $access,
+            forwarded: None,
             handle: |context, body| Ok($file::handle(context, decoded::<$request>(body, context.version)?)),
             decode: |body, version| decoded::<$request>(body, version).map(drop),
             #[cfg(test)]
             round_trip: tests::round_trip::<$request>,
+        }
+    };
+    ($name:ident, $file:ident, $request:ty, $access:expr, within $timeout_ms:expr) => {
+        Api {
+            forwarded: Some(|body, version| {
+                let timeout_ms: fn(&$request) -> i32 = $timeout_ms;
+                decoded(body, version).map(|request| timeout_ms(&request))
+            }),
+            ..api!($name, $file, $request, $access)
         }
     };
 }
@@ -89,8 +109,20 @@ pub(super) static APIS: &[Api] = &[
     api!(ListOffsets, list_offsets, ListOffsetsRequest, &[Access(Describe, Topic)]),
     api!(Metadata, metadata, MetadataRequest, &[Access(Describe, Topic)]),
     api!(ApiVersions, api_versions, ApiVersionsRequest, &[]),
-    api!(CreateTopics, create_topics, CreateTopicsRequest, &[Access(Create, Cluster), Access(Create, Topic)]),
-    api!(DeleteTopics, delete_topics, DeleteTopicsRequest, &[Access(Delete, Topic)]),
+    api!(
+        CreateTopics,
+        create_topics,
+        CreateTopicsRequest,
+        &[Access(Create, Cluster), Access(Create, Topic)],
+        within | request | request.timeout_ms
+    ),
+    api!(
+        DeleteTopics,
+        delete_topics,
+        DeleteTopicsRequest,
+        &[Access(Delete, Topic)],
+        within | request | request.timeout_ms
+    ),
     api!(DeleteRecords, delete_records, DeleteRecordsRequest, &[Access(Delete, Topic)]),
     api!(
         InitProducerId,
@@ -109,18 +141,61 @@ pub(super) static APIS: &[Api] = &[
         AlterConfigs,
         alter_configs,
         AlterConfigsRequest,
-        &[Access(OpAlterConfigs, Topic), Access(OpAlterConfigs, Cluster)]
+        &[Access(OpAlterConfigs, Topic), Access(OpAlterConfigs, Cluster)],
+        within | _ | WAIT_DEFAULT_MS
     ),
     api!(DescribeLogDirs, describe_log_dirs, DescribeLogDirsRequest, &[Access(Describe, Cluster)]),
-    api!(CreatePartitions, create_partitions, CreatePartitionsRequest, &[Access(Alter, Topic)]),
+    api!(
+        CreatePartitions,
+        create_partitions,
+        CreatePartitionsRequest,
+        &[Access(Alter, Topic)],
+        within | request | request.timeout_ms
+    ),
+    api!(
+        ElectLeaders,
+        elect_leaders,
+        ElectLeadersRequest,
+        &[Access(Alter, Cluster)],
+        within | request | request.timeout_ms
+    ),
     api!(
         IncrementalAlterConfigs,
         incremental_alter_configs,
         IncrementalAlterConfigsRequest,
-        &[Access(OpAlterConfigs, Topic), Access(OpAlterConfigs, Cluster)]
+        &[Access(OpAlterConfigs, Topic), Access(OpAlterConfigs, Cluster)],
+        within | _ | WAIT_DEFAULT_MS
+    ),
+    api!(
+        AlterPartitionReassignments,
+        alter_partition_reassignments,
+        AlterPartitionReassignmentsRequest,
+        &[Access(Alter, Cluster)],
+        within | request | request.timeout_ms
+    ),
+    api!(
+        ListPartitionReassignments,
+        list_partition_reassignments,
+        ListPartitionReassignmentsRequest,
+        &[Access(Describe, Cluster)],
+        within | request | request.timeout_ms
+    ),
+    api!(
+        DescribeQuorum,
+        describe_quorum,
+        DescribeQuorumRequest,
+        &[Access(Describe, Cluster)],
+        within | _ | WAIT_DEFAULT_MS
     ),
     api!(DescribeCluster, describe_cluster, DescribeClusterRequest, &[Access(Describe, Cluster)]),
     api!(DescribeProducers, describe_producers, DescribeProducersRequest, &[Access(Read, Topic)]),
+    api!(
+        UnregisterBroker,
+        unregister_broker,
+        UnregisterBrokerRequest,
+        &[Access(Alter, Cluster)],
+        within | _ | WAIT_DEFAULT_MS
+    ),
     api!(
         DescribeTopicPartitions,
         describe_topic_partitions,
@@ -140,6 +215,35 @@ impl Api {
 
     fn is_flexible(&self, version: i16) -> bool {
         version >= self.shape.flexible_since
+    }
+
+    /// Decodes a body whose shape was judged, and handles it here.
+    pub(super) fn handle(&self, context: &RequestContext, body: Bytes) -> Result<Handling, String> {
+        (self.handle)(context, body)
+    }
+}
+
+/// A frame whose header was read and whose body has the shape that it should have.
+pub(super) struct Judged {
+    row: usize,
+    pub(super) api: &'static Api,
+    pub(super) version: i16,
+    pub(super) client_id: Option<StrBytes>,
+    pub(super) body: Bytes,
+}
+
+impl Judged {
+    /// Judges a frame without its length.
+    pub(super) fn of(mut frame: Bytes) -> Result<Self, Refusal> {
+        let FixedHeader { api_key, api_version: version, .. } = FixedHeader::take(&mut frame)?;
+        let (row, api) = Api::find(api_key).ok_or(Refusal::ApiKey(api_key))?;
+        if !api.serves(version) {
+            return Err(Refusal::Version { api: api.name, version });
+        }
+        let client_id = take_client_id(&mut frame, api.is_flexible(version))?;
+        let malformed = |error| Refusal::Malformed { api: api.name, version, error };
+        shape::check(api.shape, version, &frame).map_err(malformed)?;
+        Ok(Self { row, api, version, client_id, body: frame })
     }
 }
 
@@ -205,32 +309,35 @@ impl Dispatcher {
     ///
     /// # Errors
     /// The frame gets no answer and the connection must close.
-    pub fn dispatch(&self, connection: &Arc<ConnectionInfo>, mut frame: Bytes) -> Result<Dispatched, Refusal> {
-        let FixedHeader { api_key, api_version: version, correlation_id } = FixedHeader::take(&mut frame)?;
-        let (row, api) = Api::find(api_key).ok_or(Refusal::ApiKey(api_key))?;
-        if !api.serves(version) {
-            if api.key == ApiKey::ApiVersions {
-                let header = ReplyHeader { correlation_id, tagged: false };
-                return Ok(Dispatched { header, handling: api_versions::unsupported(), api: row });
-            }
-            return Err(Refusal::Version { api: api.name, version });
+    pub fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Result<Dispatched, Refusal> {
+        let FixedHeader { api_key, api_version, correlation_id } = FixedHeader::take(&mut frame.clone())?;
+        if api_key == ApiKey::ApiVersions as i16
+            && let Some((row, _)) = Api::find(api_key).filter(|(_, api)| !api.serves(api_version))
+        {
+            let header = ReplyHeader { correlation_id, tagged: false };
+            return Ok(Dispatched { header, handling: api_versions::unsupported(), api: row });
         }
-        let flexible = api.is_flexible(version);
-        let client_id = take_client_id(&mut frame, flexible)?;
-        shape::check(api.shape, version, &frame).map_err(|error| Refusal::Malformed {
-            api: api.name,
+        let Judged { row, api, version, client_id, body } = Judged::of(frame.clone())?;
+        let context = RequestContext {
+            broker: self.broker.clone(),
+            connection: connection.clone(),
             version,
-            error,
-        })?;
-        let context =
-            RequestContext { broker: self.broker.clone(), connection: connection.clone(), version, client_id };
-        let handling =
-            (api.handle)(&context, frame).map_err(|error| Refusal::Undecodable { api: api.name, version, error })?;
+            client_id,
+            asked_at: self.broker.node_id,
+        };
+        let undecodable = |error| Refusal::Undecodable { api: api.name, version, error };
+        let handling = match api.forwarded.zip(self.broker.forward.clone()) {
+            None => api.handle(&context, body).map_err(undecodable)?,
+            Some((timeout_ms, forward)) => {
+                let timeout_ms = timeout_ms(body.clone(), version).map_err(undecodable)?;
+                ToController { api, context, forward, frame, body, timeout_ms }.handling()
+            }
+        };
         if let Some(metrics) = self.metrics.get(row) {
             metrics.requests.increment();
         }
         // old clients read ApiVersions' answer before they know what the broker speaks, so its header never has tags
-        let tagged = flexible && api.key != ApiKey::ApiVersions;
+        let tagged = api.is_flexible(version) && api.key != ApiKey::ApiVersions;
         Ok(Dispatched { header: ReplyHeader { correlation_id, tagged }, handling, api: row })
     }
 

@@ -26,7 +26,9 @@ impl ErrorCode for ControllerError {
         match self {
             Self::InvalidTopic(_) => ResponseError::InvalidTopicException,
             Self::TopicExists(_) => ResponseError::TopicAlreadyExists,
-            Self::UnknownTopic | Self::NoSuchTopic(_) => ResponseError::UnknownTopicOrPartition,
+            Self::UnknownTopic | Self::NoSuchTopic(_) | Self::NoSuchPartition(_) => {
+                ResponseError::UnknownTopicOrPartition
+            }
             Self::UnknownTopicId => ResponseError::UnknownTopicId,
             Self::InvalidPartitions(_) => ResponseError::InvalidPartitions,
             Self::InvalidReplicationFactor(_) => ResponseError::InvalidReplicationFactor,
@@ -34,6 +36,11 @@ impl ErrorCode for ControllerError {
             Self::InvalidConfig(_) => ResponseError::InvalidConfig,
             Self::InvalidRequest(_) => ResponseError::InvalidRequest,
             Self::PolicyViolation(_) => ResponseError::PolicyViolation,
+            Self::PreferredLeaderNotAvailable => ResponseError::PreferredLeaderNotAvailable,
+            Self::EligibleLeadersNotAvailable => ResponseError::EligibleLeadersNotAvailable,
+            Self::ElectionNotNeeded => ResponseError::ElectionNotNeeded,
+            Self::NoReassignmentInProgress => ResponseError::NoReassignmentInProgress,
+            Self::BrokerNotRegistered(_) => ResponseError::BrokerIdNotRegistered,
             Self::Propose(error) => error.response_error(),
         }
     }
@@ -43,6 +50,7 @@ impl ErrorCode for ProposeError {
     fn response_error(&self) -> ResponseError {
         match self {
             Self::Storage(_) => ResponseError::KafkaStorageError,
+            Self::NotController { .. } => ResponseError::NotController,
         }
     }
 }

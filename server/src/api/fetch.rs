@@ -107,7 +107,7 @@ pub(super) fn handle(context: &RequestContext, request: FetchRequest) -> Handlin
     let replica_id = if version >= REPLICA_STATE_SINCE { request.replica_state.replica_id } else { request.replica_id };
     let image = context.broker.controller.image();
     let sources = open.wanted.iter().map(|wanted| Source::of(&context.broker, &image, wanted, replica_id.0)).collect();
-    let limits = Limits::of(&request);
+    let limits = Limits::of(&request, version);
     let fetch = Fetch { context: context.clone(), open, sources, limits };
     let read = fetch.read();
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(WAIT_MAX);

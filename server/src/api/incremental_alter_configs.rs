@@ -42,15 +42,15 @@ pub(super) static REQUEST: Shape = Shape {
 };
 
 pub(super) fn handle(context: &RequestContext, request: IncrementalAlterConfigsRequest) -> Handling {
-    let controller = context.broker.controller.clone();
+    let (controller, asked_at) = (context.broker.controller.clone(), context.asked_at);
     Handling::decided(context.version, async move {
-        let parsed: Vec<Result<_, ResourceError>> = request.resources.iter().map(parse).collect();
-        let allowed: Vec<(Resource, Vec<ConfigChange>)> = parsed.iter().flatten().cloned().collect();
-        let mut decided = controller.incremental_alter_configs(&allowed, request.validate_only).await.into_iter();
-        let responses = request.resources.into_iter().zip(parsed).map(|(resource, parsed)| {
-            let outcome = parsed.and_then(|_| decided.next().unwrap_or(Ok(())).map_err(ResourceError::from));
-            response(resource, outcome)
-        });
+        let parsed = request.resources.iter().map(parse).collect();
+        let decide = |readable: Vec<_>| async move {
+            controller.incremental_alter_configs(&readable, asked_at, request.validate_only).await
+        };
+        let outcomes = resource::decided(parsed, decide).await;
+        let responses =
+            request.resources.into_iter().zip(outcomes).map(|(resource, outcome)| response(resource, outcome));
         IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
     })
 }

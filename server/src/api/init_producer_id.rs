@@ -11,6 +11,7 @@ use super::{
     error_code::{ErrorCode, NONE},
     reply::Handling,
 };
+use crate::controller::{ControllerError, ProposeError};
 
 pub(super) static REQUEST: Shape = Shape {
     flexible_since: 2,
@@ -36,6 +37,10 @@ pub(super) fn handle(context: &RequestContext, request: InitProducerIdRequest) -
                 .with_error_code(NONE)
                 .with_producer_id(ProducerId(id))
                 .with_producer_epoch(0),
+            // Kafka's word for "no controller gives a block of ids now": clients ask again
+            Err(ControllerError::Propose(ProposeError::NotController { .. })) => {
+                refused(ResponseError::CoordinatorLoadInProgress)
+            }
             Err(error) => refused(error.response_error()),
         }
     })

@@ -5,7 +5,9 @@ use std::{collections::HashSet, sync::Arc};
 use kafka_protocol::{
     error::ResponseError,
     messages::{
-        BrokerId, MetadataRequest, MetadataResponse, TopicName,
+        BrokerId, CreateTopicsRequest, MetadataRequest, MetadataResponse, TopicName,
+        create_topics_request::CreatableTopic,
+        create_topics_response::CreatableTopicResult,
         metadata_request::MetadataRequestTopic,
         metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic},
     },
@@ -18,8 +20,9 @@ use super::{
     access::{OPERATIONS_NOT_ASKED, Resource},
     context::RequestContext,
     error_code::NONE,
+    forwarded,
     reply::Handling,
-    topic::{Endpoint, brokers, is_internal, leader, text},
+    topic::{Described, Endpoint, brokers, controller_id, describe, is_internal, text},
 };
 use crate::{
     controller::NewTopic,
@@ -39,6 +42,9 @@ pub(super) static REQUEST: Shape = Shape {
         field("include_topic_authorized_operations", Kind::Bool).since(8),
     ],
 };
+
+/// How long a client waits at most for topics that are made on the way: it asks again anyway.
+const AUTO_CREATE_WAIT_MS: i32 = 2_000;
 
 /// Topics asked for.
 enum Wanted {
@@ -64,17 +70,42 @@ pub(super) fn handle(context: &RequestContext, request: MetadataRequest) -> Hand
     if missing.is_empty() {
         return Handling::ready(&answer, version);
     }
-    let controller = context.broker.controller.clone();
+    let context = context.clone();
     Handling::decided(version, async move {
-        let made = controller.create_topics(&missing, false).await;
-        let mut refused = missing.iter().zip(made).filter_map(|(topic, made)| Some((topic, made.err()?)));
-        // one line, however many names a client makes up
-        if let Some((topic, error)) = refused.next() {
-            let others = refused.count();
-            tracing::info!(topic = topic.name, %error, others, "topic not created automatically");
-        }
+        create(&context, &missing).await;
         answer
     })
+}
+
+/// Makes topics, here or by the controller. What is refused is asked for again, and refused again.
+async fn create(context: &RequestContext, topics: &[NewTopic]) {
+    let refused: Vec<(String, String)> = match context.broker.forward.clone() {
+        None => {
+            let made = context.broker.controller.create_topics(topics, false).await;
+            let refused = topics.iter().zip(made).filter_map(|(topic, made)| Some((topic, made.err()?)));
+            refused.map(|(topic, error)| (topic.name.clone(), error.to_string())).collect()
+        }
+        Some(forward) => {
+            let wanted = topics.iter().map(|topic| {
+                let wanted = CreatableTopic::default().with_name(TopicName(text(&topic.name)));
+                wanted.with_num_partitions(topic.partitions).with_replication_factor(topic.replication_factor)
+            });
+            let request =
+                CreateTopicsRequest::default().with_topics(wanted.collect()).with_timeout_ms(AUTO_CREATE_WAIT_MS);
+            match forwarded::create_topics(context, forward, &request).await {
+                Ok(answer) => answer.topics.into_iter().filter(|topic| topic.error_code != NONE).map(refusal).collect(),
+                Err(error) => vec![(topics.first().map_or(String::new(), |topic| topic.name.clone()), error)],
+            }
+        }
+    };
+    // one line, however many names a client makes up
+    if let Some((topic, error)) = refused.first() {
+        tracing::info!(topic, error, others = refused.len() - 1, "topic not created automatically");
+    }
+}
+
+fn refusal(topic: CreatableTopicResult) -> (String, String) {
+    (topic.name.to_string(), topic.error_message.unwrap_or_default().to_string())
 }
 
 fn wanted(request: &MetadataRequest, version: i16) -> Result<Wanted, ResponseError> {
@@ -127,7 +158,7 @@ fn answer(context: &RequestContext, request: &MetadataRequest, wanted: &Wanted) 
         true => Resource::Topic.all_operations(),
         false => OPERATIONS_NOT_ASKED,
     };
-    let known = |topic: &Arc<Topic>| described(context, topic, operations);
+    let known = |topic: &Arc<Topic>| described(context, &image, topic, operations);
     // the order is Kafka's: unknown ids, known topics, unknown names
     let topics = match wanted {
         Wanted::All => image.topics().map(known).collect(),
@@ -151,7 +182,7 @@ fn answer(context: &RequestContext, request: &MetadataRequest, wanted: &Wanted) 
     MetadataResponse::default()
         .with_brokers(brokers.collect())
         .with_cluster_id(Some(text(image.cluster_id())))
-        .with_controller_id(BrokerId(context.broker.node_id))
+        .with_controller_id(controller_id(context))
         .with_topics(topics)
         .with_cluster_authorized_operations(cluster_operations)
 }
@@ -175,17 +206,21 @@ fn unknown_id(id: Uuid) -> MetadataResponseTopic {
         .with_topic_id(id)
 }
 
-fn described(context: &RequestContext, topic: &Topic, operations: i32) -> MetadataResponseTopic {
-    let partitions = (0..).zip(&topic.partitions).map(|(index, partition)| {
-        let leader = leader(&context.broker, topic.id, index, partition);
-        let replicas: Vec<BrokerId> = partition.replicas.iter().copied().map(BrokerId).collect();
+fn described(context: &RequestContext, image: &Image, topic: &Topic, operations: i32) -> MetadataResponseTopic {
+    let partitions = (0..).zip(&topic.partitions).map(|(index, info)| {
+        let mut described = describe(&context.broker, image, (topic.id, index), info);
+        let error_code = match context.version {
+            0 => hide_offline(&mut described),
+            _ => described.error_code(),
+        };
         MetadataResponsePartition::default()
-            .with_error_code(leader.map_or(ResponseError::LeaderNotAvailable.code(), |_| NONE))
+            .with_error_code(error_code)
             .with_partition_index(index)
-            .with_leader_id(leader.map_or(BrokerId(-1), |leader| leader.id))
-            .with_leader_epoch(leader.map_or(-1, |leader| leader.epoch))
-            .with_isr_nodes(replicas.clone())
-            .with_replica_nodes(replicas)
+            .with_leader_id(described.leader.unwrap_or(BrokerId(-1)))
+            .with_leader_epoch(described.leader_epoch)
+            .with_isr_nodes(described.isr)
+            .with_replica_nodes(described.replicas)
+            .with_offline_replicas(described.offline)
     });
     MetadataResponseTopic::default()
         .with_name(Some(TopicName(StrBytes::from(topic.name.clone()))))
@@ -193,4 +228,13 @@ fn described(context: &RequestContext, topic: &Topic, operations: i32) -> Metada
         .with_is_internal(is_internal(&topic.name))
         .with_partitions(partitions.collect())
         .with_topic_authorized_operations(operations)
+}
+
+/// Clients of version 0 take a replica that is not among the brokers for an error, so they are told one and not the replica.
+fn hide_offline(described: &mut Described) -> i16 {
+    if described.leader.is_some() && !described.offline.is_empty() {
+        described.replicas.retain(|id| !described.offline.contains(id));
+        return ResponseError::ReplicaNotAvailable.code();
+    }
+    described.error_code()
 }

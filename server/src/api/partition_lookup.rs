@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use kafka_protocol::{error::ResponseError, messages::BrokerId};
 
-use super::{context::Broker, topic::Leader};
+use super::{
+    context::Broker,
+    topic::{Leader, describe},
+};
 use crate::{
     metadata::Topic,
     partition::{OffsetError, Partition},
@@ -13,6 +16,7 @@ use crate::{
 
 /// "No epoch", on the wire and at the partition's door.
 const NO_EPOCH: i32 = -1;
+const NO_LEADER: BrokerId = BrokerId(-1);
 
 /// The partition that this broker leads.
 ///
@@ -24,7 +28,7 @@ pub(super) fn partition_of(
     partition: i32,
 ) -> Result<Arc<Partition>, ResponseError> {
     let topic = topic.ok_or(ResponseError::UnknownTopicOrPartition)?;
-    if usize::try_from(partition).map_or(true, |place| place >= topic.partitions.len()) {
+    if topic.partition(partition).is_none() {
         return Err(ResponseError::UnknownTopicOrPartition);
     }
     broker.partitions.get(topic.id, partition).ok_or(ResponseError::NotLeaderOrFollower)
@@ -32,10 +36,12 @@ pub(super) fn partition_of(
 
 /// Who leads the partition, for a client that asked in the wrong place or epoch (KIP-951); -1 for what is not known.
 pub(super) fn leader_of(broker: &Broker, topic: Option<&Arc<Topic>>, partition: i32) -> Leader {
-    let info = topic.zip(usize::try_from(partition).ok()).and_then(|(topic, place)| topic.partitions.get(place));
-    let id = info.and_then(|info| info.replicas.first().copied()).unwrap_or(-1);
-    let here = topic.and_then(|topic| broker.partitions.get(topic.id, partition));
-    Leader { id: BrokerId(id), epoch: here.map_or(-1, |partition| partition.leader_epoch()) }
+    let unknown = Leader { id: NO_LEADER, epoch: NO_EPOCH };
+    let Some((topic, info)) = topic.and_then(|topic| Some((topic, topic.partition(partition)?))) else {
+        return unknown;
+    };
+    let described = describe(broker, &broker.controller.image(), (topic.id, partition), info);
+    described.leader.map_or(unknown, |id| Leader { id, epoch: described.leader_epoch })
 }
 
 /// Where an epoch ends, as Kafka's `LeaderEpochFileCache.endOffsetFor` answers it; `None` for an epoch that did not begin.

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     metadata::{Image, Topic},
-    partition::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin, Committed},
+    partition::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin, Appended},
 };
 
 /// The request, version 3 and later.
@@ -74,7 +74,9 @@ pub(super) fn handle(context: &RequestContext, mut request: ProduceRequest) -> H
     let image = context.broker.controller.image();
     let options = options_of(&request, context.version);
     let silent = matches!(&options, Ok(options) if options.acks == AckLevel::None);
-    let mut work = Work { context, options, answers: Vec::with_capacity(request.topic_data.len()), waits: Vec::new() };
+    let outside = outside_transaction(&request);
+    let answers = Vec::with_capacity(request.topic_data.len());
+    let mut work = Work { context, options, outside, answers, waits: Vec::new() };
     request.topic_data.into_iter().for_each(|topic| work.topic(&image, topic));
     let Work { answers, waits, .. } = work;
     if silent {
@@ -85,13 +87,10 @@ pub(super) fn handle(context: &RequestContext, mut request: ProduceRequest) -> H
             Handling::Close(format!("produce with acks=0 failed with error {code} for partition {index}"))
         });
     }
-    let endpoints = endpoints(context, &image, &answers);
-    let response = ProduceResponse::default().with_responses(answers).with_node_endpoints(endpoints);
-    let version = context.version;
     if waits.is_empty() {
-        return Handling::ready(&response, version);
+        return Handling::ready(&response(context, answers), context.version);
     }
-    Handling::Pipelined(Box::pin(answered(response, waits, deadline, version)))
+    Handling::Pipelined(Box::pin(answered(context.clone(), answers, waits, deadline)))
 }
 
 /// As in Kafka's map: of a partition that stands twice only the last entry counts.
@@ -120,13 +119,20 @@ fn options_of(request: &ProduceRequest, version: i16) -> Result<AppendOptions, R
     Ok(AppendOptions { acks, origin: AppendOrigin::Client, zstd_allowed, transactional })
 }
 
+/// What a producer's transactional batch is told: no transaction is open here, and this is how Kafka's coordinator answers
+/// for an id that it does not know, before any other check of the batch.
+fn outside_transaction(request: &ProduceRequest) -> ResponseError {
+    let empty = request.transactional_id.as_ref().is_some_and(|id| id.is_empty());
+    if empty { ResponseError::InvalidRequest } else { ResponseError::InvalidProducerIdMapping }
+}
+
 fn has_transactional_batch(topic: &TopicProduceData) -> bool {
     let batches = topic.partition_data.iter().filter_map(|data| data.records.as_deref());
     batches.filter_map(|batch| BatchHeader::parse(batch).ok()).any(|header| header.attributes.is_transactional())
 }
 
 /// Where the leaders are that an answer names.
-fn endpoints(context: &RequestContext, image: &Image, answers: &[TopicProduceResponse]) -> Vec<NodeEndpoint> {
+fn endpoints(context: &RequestContext, answers: &[TopicProduceResponse]) -> Vec<NodeEndpoint> {
     let partitions = || answers.iter().flat_map(|topic| &topic.partition_responses);
     let unnamed = LeaderIdAndEpoch::default();
     if partitions().all(|partition| partition.current_leader == unnamed) {
@@ -136,41 +142,79 @@ fn endpoints(context: &RequestContext, image: &Image, answers: &[TopicProduceRes
     let endpoint = |Endpoint { id, host, port, rack }| {
         NodeEndpoint::default().with_node_id(id).with_host(host).with_port(port).with_rack(rack)
     };
-    brokers(context, image).filter(|broker| named(broker.id)).map(endpoint).collect()
+    let image = context.broker.controller.image();
+    brokers(context, &image).filter(|broker| named(broker.id)).map(endpoint).collect()
 }
 
-/// Appends on their way to the disk, by their place in the answer.
+/// Appends on their way, by their place in the answer.
 struct Wait {
-    topic: usize,
-    partition: usize,
-    committed: Committed,
+    place: (usize, usize),
+    topic: Option<Arc<Topic>>,
+    append: Append,
 }
 
 async fn answered(
-    mut response: ProduceResponse,
+    context: RequestContext,
+    mut answers: Vec<TopicProduceResponse>,
     waits: Vec<Wait>,
     deadline: Instant,
-    version: i16,
 ) -> Result<Reply, String> {
-    for wait in waits {
-        let error = match tokio::time::timeout_at(deadline, wait.committed).await {
-            Ok(Ok(())) => continue,
-            Ok(Err(error)) => error.response_error(),
-            // the batch may stay; as in Kafka, the answer still says where it lies
-            Err(_) => ResponseError::RequestTimedOut,
+    for Wait { place, topic, append } in waits {
+        let Some(answer) = answers.get_mut(place.0).and_then(|topic| topic.partition_responses.get_mut(place.1)) else {
+            continue;
         };
-        let topic = response.responses.get_mut(wait.topic);
-        if let Some(partition) = topic.and_then(|topic| topic.partition_responses.get_mut(wait.partition)) {
-            partition.error_code = error.code();
+        match tokio::time::timeout_at(deadline, append.done()).await {
+            Ok(Ok(placed)) => place_in(answer, &placed),
+            Ok(Err(error)) => failed_later(&context, topic.as_ref(), answer, &error),
+            // the batch may stay; as in Kafka, the answer still says where it lies
+            Err(_) => answer.error_code = ResponseError::RequestTimedOut.code(),
         }
     }
-    Reply::encode(&response, version)
+    Reply::encode(&response(&context, answers), context.version)
+}
+
+fn place_in(answer: &mut PartitionProduceResponse, placed: &Appended) {
+    answer.base_offset = placed.base_offset;
+    answer.log_append_time_ms = placed.log_append_time_ms;
+    answer.log_start_offset = placed.log_start_offset;
+}
+
+/// A batch that was taken and is not acknowledged: where it lies stays said, if it was.
+fn failed_later(
+    context: &RequestContext,
+    topic: Option<&Arc<Topic>>,
+    answer: &mut PartitionProduceResponse,
+    error: &AppendError,
+) {
+    let error = error.response_error();
+    answer.error_code = error.code();
+    name_leader(context, topic, error, answer);
+}
+
+/// Who leads, for a client that came to the wrong broker.
+fn name_leader(
+    context: &RequestContext,
+    topic: Option<&Arc<Topic>>,
+    error: ResponseError,
+    answer: &mut PartitionProduceResponse,
+) {
+    if context.version >= CURRENT_LEADER_SINCE && error == ResponseError::NotLeaderOrFollower {
+        let Leader { id, epoch } = leader_of(&context.broker, topic, answer.index);
+        answer.current_leader = LeaderIdAndEpoch::default().with_leader_id(id).with_leader_epoch(epoch);
+    }
+}
+
+fn response(context: &RequestContext, answers: Vec<TopicProduceResponse>) -> ProduceResponse {
+    let endpoints = endpoints(context, &answers);
+    ProduceResponse::default().with_responses(answers).with_node_endpoints(endpoints)
 }
 
 /// One request on its way through its partitions.
 struct Work<'a> {
     context: &'a RequestContext,
     options: Result<AppendOptions, ResponseError>,
+    /// See [`outside_transaction`].
+    outside: ResponseError,
     answers: Vec<TopicProduceResponse>,
     waits: Vec<Wait>,
 }
@@ -187,14 +231,14 @@ impl Work<'_> {
                 if unknown_id { Err(ResponseError::UnknownTopicId.into()) } else { self.append(topic, data) };
             partitions.push(match appended {
                 Ok(append) => {
-                    let place = (self.answers.len(), partitions.len());
-                    let wait = |committed| Wait { topic: place.0, partition: place.1, committed };
-                    let answer = PartitionProduceResponse::default()
-                        .with_index(index)
-                        .with_base_offset(append.base_offset)
-                        .with_log_append_time_ms(append.log_append_time_ms)
-                        .with_log_start_offset(append.log_start_offset);
-                    self.waits.extend(append.committed.map(wait));
+                    let mut answer = PartitionProduceResponse::default().with_index(index).with_base_offset(-1);
+                    if let Some(placed) = append.placed() {
+                        place_in(&mut answer, placed);
+                    }
+                    if append.is_waiting() {
+                        let place = (self.answers.len(), partitions.len());
+                        self.waits.push(Wait { place, topic: topic.cloned(), append });
+                    }
                     answer
                 }
                 Err(failure) => self.failed(topic, index, failure),
@@ -214,7 +258,10 @@ impl Work<'_> {
             return Err(ResponseError::InvalidTopicException.into());
         }
         let records = data.records.unwrap_or_default();
-        check_one_batch(&records)?;
+        let header = check_one_batch(&records)?;
+        if header.attributes.is_transactional() && header.has_producer_id() {
+            return Err(self.outside.into());
+        }
         partition.append(&records, options).map_err(|error| Failure::of_append(error, partition.log_start_offset()))
     }
 
@@ -230,22 +277,19 @@ impl Work<'_> {
             answer.error_message = failure.message.map(StrBytes::from_string);
             answer.record_errors = by_record(failure.records);
         }
-        if version >= CURRENT_LEADER_SINCE && failure.error == ResponseError::NotLeaderOrFollower {
-            let Leader { id, epoch } = leader_of(&self.context.broker, topic, index);
-            answer.current_leader = LeaderIdAndEpoch::default().with_leader_id(id).with_leader_epoch(epoch);
-        }
+        name_leader(self.context, topic, failure.error, &mut answer);
         answer
     }
 }
 
 /// As Kafka's `ProduceRequest.validateRecords`: exactly one batch, of magic 2. What it refuses never reaches a log. Bytes
 /// behind it that are no whole batch are not looked at.
-fn check_one_batch(records: &[u8]) -> Result<(), ResponseError> {
+fn check_one_batch(records: &[u8]) -> Result<BatchHeader, ResponseError> {
     match BatchHeader::parse(records) {
         Ok(header) if header.size_in_bytes() <= records.len() => {
             let another = BatchHeader::parse(&records[header.size_in_bytes()..]);
             let whole = another.is_ok_and(|next| header.size_in_bytes() + next.size_in_bytes() <= records.len());
-            if whole { Err(ResponseError::InvalidRecord) } else { Ok(()) }
+            if whole { Err(ResponseError::InvalidRecord) } else { Ok(header) }
         }
         // a magic to come is not a record format at all
         Err(BatchError::Magic(magic)) if !(0..=2).contains(&magic) => Err(ResponseError::CorruptMessage),

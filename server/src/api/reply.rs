@@ -5,6 +5,7 @@ use std::{future::Future, pin::Pin};
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::protocol::Encodable;
 
+use super::controller_answer::ControllerAnswer;
 use crate::{
     os::disk::SharedFile,
     tasks::{self, TaskKind},
@@ -67,6 +68,8 @@ impl ReplyHeader {
 pub struct Reply {
     /// One behind the other on the wire.
     pub parts: Vec<Part>,
+    /// It says NOT_CONTROLLER: another broker may have a better answer.
+    pub not_controller: bool,
 }
 
 impl Reply {
@@ -77,7 +80,7 @@ impl Reply {
     pub fn encode(message: &impl Encodable, version: i16) -> Result<Self, String> {
         let mut out = BytesMut::new();
         message.encode(&mut out, version).map_err(|error| error.to_string())?;
-        Ok(Self { parts: vec![Part::Bytes(out.freeze())] })
+        Ok(Self { parts: vec![Part::Bytes(out.freeze())], not_controller: false })
     }
 
     /// Bytes of all parts.
@@ -117,14 +120,15 @@ impl Handling {
 
     /// Makes a change, then answers with a message; nothing is read before. A change that has begun is carried to its end
     /// in a task of its own, since the connection drops what it waits for when the peer leaves.
-    pub fn decided<M: Encodable + Send + 'static>(
+    pub(super) fn decided<M: Encodable + ControllerAnswer + Send + 'static>(
         version: i16,
         message: impl Future<Output = M> + Send + 'static,
     ) -> Self {
         let decision = tasks::spawn(TaskKind::Decision, message);
         Self::Exclusive(Box::pin(async move {
             let message = decision.await.map_err(|error| error.to_string())?;
-            Reply::encode(&message, version)
+            let not_controller = message.is_not_controller();
+            Ok(Reply { not_controller, ..Reply::encode(&message, version)? })
         }))
     }
 }

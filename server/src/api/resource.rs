@@ -2,7 +2,7 @@
 
 use kafka_protocol::error::ResponseError;
 
-use crate::controller::Resource;
+use crate::controller::{ControllerError, Resource};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -26,4 +26,23 @@ pub(super) fn parse(kind: i8, name: &str) -> Result<Resource, ResourceError> {
         },
         other => refuse(format!("Unknown resource type {other}")),
     }
+}
+
+/// What becomes of each resource, in the order asked: why it could not be read, or what the controller decides about it.
+pub(super) async fn decided<T, Deciding>(
+    parsed: Vec<Result<T, ResourceError>>,
+    decide: impl FnOnce(Vec<T>) -> Deciding,
+) -> Vec<Result<(), ResourceError>>
+where
+    Deciding: Future<Output = Vec<Result<(), ControllerError>>>,
+{
+    let (mut readable, mut outcomes) = (Vec::new(), Vec::with_capacity(parsed.len()));
+    for resource in parsed {
+        outcomes.push(resource.map(|resource| readable.push(resource)));
+    }
+    let decisions = decide(readable).await;
+    for (outcome, decision) in outcomes.iter_mut().filter(|outcome| outcome.is_ok()).zip(decisions) {
+        *outcome = decision.map_err(ResourceError::from);
+    }
+    outcomes
 }

@@ -14,21 +14,45 @@ use kafka_protocol::{
 
 use super::*;
 use crate::{
-    controller::{Controller, ControllerConfig, ImageHandle, ImageListener, MetadataLog, ProposeError},
+    controller::{
+        Committed, Controller, ControllerConfig, ImageHandle, ImageListener, MetadataLog, ProposeError, Quorum,
+        QuorumReplica, SESSION_TIMEOUT_MS,
+    },
     metadata::{Image, MetadataRecord, topic_config::BrokerDefaults},
     metrics::Registry,
     os::{clock::Clock, disk::sim::SimDisk, random::Random},
     partition::{Partitions, PartitionsConfig},
-    raft::{Storage, StorageConfig},
+    raft::{ReplicaKind, Storage, StorageConfig},
 };
 
-#[derive(Debug, Default)]
-struct Memory(Mutex<Vec<MetadataRecord>>);
+/// A metadata log that only remembers. Offsets are places in it.
+#[derive(Debug, Default, Clone)]
+struct Memory(Arc<Mutex<Vec<MetadataRecord>>>);
 
 impl MetadataLog for Memory {
-    fn propose(&self, records: &[MetadataRecord]) -> BoxFuture<'_, Result<(), ProposeError>> {
-        self.0.lock().unwrap().extend_from_slice(records);
-        Box::pin(async { Ok(()) })
+    fn propose(&self, records: &[MetadataRecord]) -> BoxFuture<'_, Result<Committed, ProposeError>> {
+        let mut log = self.0.lock().unwrap();
+        let base_offset = log.len() as i64;
+        log.extend_from_slice(records);
+        let next_offset = log.len() as i64;
+        Box::pin(async move { Ok(Committed { base_offset, next_offset }) })
+    }
+
+    fn end_offset(&self) -> i64 {
+        self.0.lock().unwrap().len() as i64
+    }
+
+    fn quorum(&self) -> Quorum {
+        let end = self.end_offset();
+        let voter =
+            |broker_id| QuorumReplica { broker_id, log_end_offset: end, last_fetch_ms: 5, last_caught_up_ms: 4 };
+        Quorum {
+            leader_id: 1,
+            leader_epoch: 3,
+            high_watermark: end,
+            voters: vec![voter(1), voter(2)],
+            observers: vec![voter(3)],
+        }
     }
 }
 
@@ -40,35 +64,44 @@ impl ImageListener for Follow {
     }
 }
 
-/// Broker 1 of cluster `test-cluster`, registered at registered.test:1.
+/// Broker 1 of cluster `test-cluster`, alone, registered at registered.test:1.
 pub(crate) async fn broker(config: ApiConfig) -> Broker {
+    let broker = broker_over(1, Memory::default(), config, |controller| controller);
+    broker.controller.register_broker("test-cluster", "registered.test", 1, Some("r1")).await.unwrap();
+    broker
+}
+
+/// A broker over a metadata log, with its controller made as it shall be.
+fn broker_over(node_id: i32, log: Memory, config: ApiConfig, made: impl FnOnce(Controller) -> Controller) -> Broker {
     let (disk, random, clock) = (Arc::new(SimDisk::new()), Random::seeded(7), Clock::manual(1_000_000));
-    let config_of_storage = StorageConfig::new(PathBuf::from("/data"), 1);
+    let config_of_storage = StorageConfig::new(PathBuf::from("/data"), node_id);
     // a second start, so that there is an epoch before the leader's own
     Storage::open(disk.clone(), &config_of_storage, &random).unwrap().close().unwrap();
     let storage = Storage::open(disk, &config_of_storage, &random).unwrap();
     let broker_defaults = BrokerDefaults::default();
     let partitions = PartitionsConfig {
-        node_id: 1,
+        node_id,
         retention_check_interval_ms: 300_000,
         producer_id_expiration_ms: 86_400_000,
+        replica_lag_ms_max: 30_000,
         broker_defaults: broker_defaults.clone(),
     };
-    let partitions = Arc::new(Partitions::new(partitions, storage, clock.clone()).unwrap());
+    let partitions = Arc::new(Partitions::new(partitions, storage, clock.clone(), ReplicaKind::Solo).unwrap());
     partitions.start(&Image::default()).unwrap();
     let config_of_controller = ControllerConfig {
-        node_id: 1,
+        node_id,
         default_partitions: 2,
         default_replication_factor: 1,
         partitions_max: 1000,
         broker_defaults,
+        session_timeout_ms: SESSION_TIMEOUT_MS,
+        balance_interval_ms: None,
     };
-    let image = ImageHandle::new(Image::default());
-    let (log, listener) = (Box::new(Memory::default()), Box::new(Follow(partitions.clone())));
-    let controller = Arc::new(Controller::new(config_of_controller, image, random.clone(), log, listener));
-    controller.register_broker("test-cluster", "registered.test", 1, Some("r1")).await.unwrap();
-    let fetch_sessions = FetchSessions::new(random);
-    Broker { node_id: 1, partitions, controller, fetch_sessions, clock, config }
+    let image = ImageHandle::new(Image::default(), 0);
+    let listener = Box::new(Follow(partitions.clone()));
+    let controller = Controller::new(config_of_controller, image, random.clone(), Box::new(log), listener);
+    let controller = Arc::new(made(controller));
+    Broker { node_id, partitions, controller, forward: None, fetch_sessions: FetchSessions::new(random), clock, config }
 }
 
 /// A dispatcher, and a connection that came in by listener.test:9.
@@ -83,8 +116,11 @@ pub(crate) fn connection_info() -> ConnectionInfo {
 
 impl Client {
     pub(crate) async fn new(config: ApiConfig) -> Self {
-        let dispatcher = Dispatcher::new(Arc::new(broker(config).await), &Registry::new());
-        Self { dispatcher, connection: Arc::new(connection_info()) }
+        Self::of(Arc::new(broker(config).await))
+    }
+
+    pub(crate) fn of(broker: Arc<Broker>) -> Self {
+        Self { dispatcher: Dispatcher::new(broker, &Registry::new()), connection: Arc::new(connection_info()) }
     }
 
     /// Sends a request through the dispatcher; gives the decoded answer.
@@ -142,6 +178,7 @@ pub(crate) fn frame<R: Request>(version: i16, correlation_id: i32, request: &R) 
 }
 
 mod admin;
+mod cluster;
 mod fetch;
 mod hostile;
 mod offsets;

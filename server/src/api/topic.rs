@@ -1,10 +1,13 @@
 //! What several APIs say of brokers, topics and partitions. Not here: any one API's answer.
 
-use kafka_protocol::{messages::BrokerId, protocol::StrBytes};
+use kafka_protocol::{error::ResponseError, messages::BrokerId, protocol::StrBytes};
 use uuid::Uuid;
 
-use super::context::{Broker, RequestContext};
-use crate::metadata::{Image, PartitionInfo};
+use super::{
+    context::{Broker, RequestContext},
+    error_code::NONE,
+};
+use crate::metadata::{self, Image, PartitionInfo};
 
 /// A broker under the address that this client can use.
 pub(super) struct Endpoint {
@@ -21,26 +24,69 @@ pub(super) struct Leader {
     pub(super) epoch: i32,
 }
 
-/// All brokers. This one is told under the address of the listener that the request came in by.
+/// Brokers that clients may be sent to.
 pub(super) fn brokers(context: &RequestContext, image: &Image) -> impl Iterator<Item = Endpoint> {
-    image.brokers().map(|broker| {
-        let (host, port) = if broker.id == context.broker.node_id {
-            (&*context.connection.advertised_host, context.connection.advertised_port)
-        } else {
-            (broker.host.as_str(), broker.port)
-        };
-        let rack = broker.rack.as_deref().map(text);
-        Endpoint { id: BrokerId(broker.id), host: text(host), port: port.into(), rack }
-    })
+    image.brokers().filter(|broker| !broker.fenced).map(|broker| endpoint(context, broker))
 }
 
-/// The leader of a partition, if it is known: this broker, once its replica is open.
-pub(super) fn leader(broker: &Broker, topic_id: Uuid, index: i32, partition: &PartitionInfo) -> Option<Leader> {
-    if !partition.replicas.contains(&broker.node_id) {
-        return None;
+/// Where a client finds a broker. This one is told under the address of the listener that the request came in by.
+pub(super) fn endpoint(context: &RequestContext, broker: &metadata::Broker) -> Endpoint {
+    let (host, port) = if broker.id == context.broker.node_id {
+        (&*context.connection.advertised_host, context.connection.advertised_port)
+    } else {
+        (broker.host.as_str(), broker.port)
+    };
+    let rack = broker.rack.as_deref().map(text);
+    Endpoint { id: BrokerId(broker.id), host: text(host), port: port.into(), rack }
+}
+
+/// The broker that answers tell to be the controller: this one, as in Kafka any that is alive, since all forward.
+pub(super) fn controller_id(context: &RequestContext) -> BrokerId {
+    BrokerId(context.broker.node_id)
+}
+
+/// A partition as answers describe it.
+pub(super) struct Described {
+    /// None: nobody is known to lead it, or its leader is not available.
+    pub(super) leader: Option<BrokerId>,
+    pub(super) leader_epoch: i32,
+    pub(super) replicas: Vec<BrokerId>,
+    pub(super) isr: Vec<BrokerId>,
+    /// Replicas on brokers that are fenced or gone.
+    pub(super) offline: Vec<BrokerId>,
+}
+
+impl Described {
+    /// LEADER_NOT_AVAILABLE (5) without a leader. (Kafka's LISTENER_NOT_FOUND is for brokers with several listeners.)
+    pub(super) fn error_code(&self) -> i16 {
+        self.leader.map_or(ResponseError::LeaderNotAvailable.code(), |_| NONE)
     }
-    let replica = broker.partitions.get(topic_id, index)?;
-    Some(Leader { id: BrokerId(broker.node_id), epoch: replica.leader_epoch() })
+}
+
+/// What is known of a partition: from this broker's own replica where it is the only one, else as its leader reported it.
+pub(super) fn describe(
+    broker: &Broker,
+    image: &Image,
+    (topic_id, index): (Uuid, i32),
+    info: &PartitionInfo,
+) -> Described {
+    let id = BrokerId;
+    let available = |id: &i32| image.is_available(*id);
+    let mut leader = image.leader_of(info);
+    let mut leader_epoch = info.leader_epoch.max(0);
+    if info.replicas.len() == 1 && leader == Some(broker.node_id) {
+        let replica = broker.partitions.get(topic_id, index);
+        leader = leader.filter(|_| replica.is_some());
+        leader_epoch = replica.map_or(leader_epoch, |replica| replica.leader_epoch());
+    }
+    let replicas = info.broker_ids();
+    Described {
+        leader: leader.map(id),
+        leader_epoch,
+        isr: info.isr.iter().copied().filter(available).map(id).collect(),
+        offline: replicas.iter().copied().filter(|id| !available(id)).map(id).collect(),
+        replicas: replicas.into_iter().map(id).collect(),
+    }
 }
 
 /// Kafka's own topics, which clients see and must not write.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::{
     controller::Controller,
     error::ControllerError::{self, InvalidConfig, InvalidRequest},
+    warnings,
 };
 use crate::metadata::{
     Image, MetadataRecord, check_topic_name,
@@ -78,7 +79,7 @@ fn check_broker_config(key: &str, value: &str) -> Result<(), ControllerError> {
 
 impl Resource {
     /// Its own settings, if it is there.
-    fn own(&self, image: &Image, node_id: i32) -> Result<BTreeMap<String, String>, ControllerError> {
+    fn own(&self, image: &Image, asked_at: i32) -> Result<BTreeMap<String, String>, ControllerError> {
         match self {
             Self::Topic(name) if name.is_empty() => {
                 Err(InvalidRequest("Default topic resources are not allowed.".into()))
@@ -88,8 +89,8 @@ impl Resource {
                 let topic = image.topic(name).ok_or_else(|| ControllerError::NoSuchTopic(name.clone()))?;
                 Ok(topic.configs.clone())
             }
-            Self::Broker(Some(id)) if *id != node_id => {
-                Err(InvalidRequest(format!("Unexpected broker id, expected {node_id}, but received {id}")))
+            Self::Broker(Some(id)) if *id != asked_at => {
+                Err(InvalidRequest(format!("Unexpected broker id, expected {asked_at}, but received {id}")))
             }
             Self::Broker(id) => Ok(image.broker_configs(id.unwrap_or(-1)).cloned().unwrap_or_default()),
         }
@@ -99,6 +100,14 @@ impl Resource {
         match self {
             Self::Topic(_) => check_topic_config(key, value),
             Self::Broker(_) => check_broker_config(key, value),
+        }
+    }
+
+    fn warn(&self, image: &Image, key: &str, value: &str) {
+        if let Self::Topic(name) = self
+            && let Some(topic) = image.topic(name)
+        {
+            warnings::of_setting(name, warnings::factor(&topic.partitions), key, value);
         }
     }
 
@@ -131,13 +140,27 @@ impl Resource {
 }
 
 impl Controller {
-    /// Changes single keys. Each resource is judged and committed by itself: all of its changes, or none.
+    /// Changes single keys. Each resource is judged and committed by itself: all of its changes, or none. A broker's own settings
+    /// are changed only where the client asked that broker.
     pub async fn incremental_alter_configs(
         &self,
         resources: &[(Resource, Vec<ConfigChange>)],
+        asked_at: i32,
         validate_only: bool,
     ) -> Vec<Result<(), ControllerError>> {
-        let _deciding = self.decide().await;
+        match self.decide().await {
+            Ok(_deciding) => self.change(resources, asked_at, validate_only).await,
+            Err(error) => resources.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    /// The caller holds the right to decide.
+    async fn change(
+        &self,
+        resources: &[(Resource, Vec<ConfigChange>)],
+        asked_at: i32,
+        validate_only: bool,
+    ) -> Vec<Result<(), ControllerError>> {
         let mut seen = HashSet::new();
         let doubled: HashSet<&Resource> =
             resources.iter().map(|(resource, _)| resource).filter(|resource| !seen.insert(*resource)).collect();
@@ -147,7 +170,7 @@ impl Controller {
                 answers.push(Err(InvalidRequest("Each resource must appear at most once.".into())));
                 continue;
             }
-            answers.push(match self.plan_changes(resource, changes) {
+            answers.push(match self.plan_changes(resource, changes, asked_at) {
                 Ok(records) if !validate_only => self.commit(&records).await,
                 planned => planned.map(drop),
             });
@@ -159,9 +182,10 @@ impl Controller {
         &self,
         resource: &Resource,
         changes: &[ConfigChange],
+        asked_at: i32,
     ) -> Result<Vec<MetadataRecord>, ControllerError> {
         let image = self.image.load();
-        let own = resource.own(&image, self.config.node_id)?;
+        let own = resource.own(&image, asked_at)?;
         let mut keys = HashSet::new();
         let mut records = Vec::new();
         for change in changes {
@@ -185,6 +209,7 @@ impl Controller {
             // a key that is not known may be taken back, as in Kafka: a newer version may have set it
             if let Some(value) = &value {
                 resource.check(key, value)?;
+                resource.warn(&image, key, value);
             }
             if own.get(key) != value.as_ref() {
                 records.push(resource.record(&image, key, value.as_deref())?);
@@ -197,14 +222,20 @@ impl Controller {
     pub async fn alter_configs(
         &self,
         resources: &[(Resource, NewConfigs)],
+        asked_at: i32,
         validate_only: bool,
     ) -> Vec<Result<(), ControllerError>> {
+        // what is to be dropped is what there is when nobody else decides
+        let _deciding = match self.decide().await {
+            Ok(deciding) => deciding,
+            Err(error) => return resources.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let image = self.image.load();
         let changes: Vec<(Resource, Vec<ConfigChange>)> = resources
             .iter()
             .map(|(resource, configs)| {
-                let image = self.image.load();
                 let named: HashSet<&str> = configs.iter().map(|(key, _)| key.as_str()).collect();
-                let own = resource.own(&image, self.config.node_id).unwrap_or_default();
+                let own = resource.own(&image, asked_at).unwrap_or_default();
                 let dropped = own.into_keys().filter(|key| !named.contains(key.as_str()));
                 let deletes = dropped.map(|key| ConfigChange { key, op: ConfigOp::Delete, value: None });
                 let sets = configs.iter().map(|(key, value)| ConfigChange {
@@ -215,7 +246,7 @@ impl Controller {
                 (resource.clone(), sets.chain(deletes).collect())
             })
             .collect();
-        self.incremental_alter_configs(&changes, validate_only).await
+        self.change(&changes, asked_at, validate_only).await
     }
 }
 

@@ -1,14 +1,26 @@
 //! The controller's state, and the one way records become an image.
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError},
+};
 
-use tokio::sync::Mutex;
+use tokio::{
+    sync::{Mutex, watch},
+    time::Instant,
+};
 
 use super::{
     error::ControllerError,
-    handle::{ImageHandle, ImageListener},
+    handle::{ImageHandle, ImageListener, Publisher},
     log::MetadataLog,
+    peers::{NoPeers, Peers},
     producer_ids::ProducerIdBlock,
+    quorum::Quorum,
+    role::{Role, Tenure},
+    sessions::Sessions,
+    transfers::InFlight,
 };
 use crate::{
     metadata::{Image, MetadataRecord, topic_config::BrokerDefaults},
@@ -28,7 +40,16 @@ pub struct ControllerConfig {
     pub partitions_max: usize,
     /// The broker's own settings, which topics inherit.
     pub broker_defaults: BrokerDefaults,
+    /// `broker.session.timeout.ms`: a broker that was silent so long is fenced.
+    pub session_timeout_ms: i64,
+    /// `leader.imbalance.check.interval.seconds`, in milliseconds; `auto.leader.rebalance.enable=false` is `None`.
+    pub balance_interval_ms: Option<i64>,
 }
+
+/// Kafka's default of `broker.session.timeout.ms`.
+pub const SESSION_TIMEOUT_MS: i64 = 9000;
+/// Kafka's default of `leader.imbalance.check.interval.seconds`, in milliseconds.
+pub const BALANCE_INTERVAL_MS: i64 = 300_000;
 
 /// Decides changes of the metadata.
 pub struct Controller {
@@ -36,10 +57,15 @@ pub struct Controller {
     pub(super) image: ImageHandle,
     pub(super) random: Random,
     pub(super) producer_ids: Mutex<ProducerIdBlock>,
-    log: Box<dyn MetadataLog>,
-    listener: Box<dyn ImageListener>,
+    pub(super) log: Box<dyn MetadataLog>,
+    pub(super) peers: Box<dyn Peers>,
+    pub(super) tenure: watch::Sender<Tenure>,
     /// Held from a check to the commit of what it allowed.
-    deciding: Mutex<()>,
+    pub(super) deciding: Mutex<()>,
+    pub(super) in_flight: Arc<InFlight>,
+    publisher: Publisher,
+    sessions: StdMutex<Sessions>,
+    started: Instant,
 }
 
 impl fmt::Debug for Controller {
@@ -49,7 +75,7 @@ impl fmt::Debug for Controller {
 }
 
 impl Controller {
-    /// A controller over the image that the log's records made.
+    /// A controller over the image that the log's records made; of a broker that is alone until [`Self::in_cluster`].
     pub fn new(
         config: ControllerConfig,
         image: ImageHandle,
@@ -57,13 +83,38 @@ impl Controller {
         log: Box<dyn MetadataLog>,
         listener: Box<dyn ImageListener>,
     ) -> Self {
-        let producer_ids = Mutex::new(ProducerIdBlock::default());
-        Self { config, image, random, producer_ids, log, listener, deciding: Mutex::new(()) }
+        Self {
+            sessions: StdMutex::new(Sessions::new(config.session_timeout_ms)),
+            publisher: Publisher::new(image.clone(), listener),
+            producer_ids: Mutex::new(ProducerIdBlock::default()),
+            peers: Box::new(NoPeers),
+            tenure: watch::Sender::new(Tenure::ALONE),
+            deciding: Mutex::new(()),
+            in_flight: Arc::default(),
+            started: Instant::now(),
+            config,
+            image,
+            random,
+            log,
+        }
+    }
+
+    /// One of several brokers, which decides nothing until [`Self::set_role`] says so.
+    #[must_use]
+    pub fn in_cluster(mut self, peers: Box<dyn Peers>) -> Self {
+        self.peers = peers;
+        self.set_role(Role::Observer { leader: None });
+        self
     }
 
     /// The newest image.
     pub fn image(&self) -> Arc<Image> {
         self.image.load()
+    }
+
+    /// The newest image and how far it has come, to be awaited and followed.
+    pub fn image_handle(&self) -> &ImageHandle {
+        &self.image
     }
 
     /// This broker.
@@ -76,9 +127,9 @@ impl Controller {
         &self.config.broker_defaults
     }
 
-    /// Takes the right to decide; hold it until the records are proposed.
-    pub(super) async fn decide(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.deciding.lock().await
+    /// How the replicas of the metadata's log stand.
+    pub fn quorum(&self) -> Quorum {
+        self.log.quorum()
     }
 
     /// Commits records and publishes the image they make. The caller holds the right to decide.
@@ -86,43 +137,44 @@ impl Controller {
         if records.is_empty() {
             return Ok(());
         }
-        self.log.propose(records).await?;
-        let old = self.image.load();
-        let mut new = Image::clone(&old);
-        for record in records {
-            new.apply(record);
+        let committed = self.log.propose(records).await?;
+        if !self.publisher.apply(committed.base_offset, records, committed.next_offset) {
+            // whoever follows the log has yet to bring what lies before
+            self.image.reached(committed.next_offset).await;
         }
-        let new = Arc::new(new);
-        self.image.store(new.clone());
-        self.listener.image_changed(&old, &new);
         Ok(())
     }
 
-    /// Makes sure that the cluster has an id and that this broker is registered under this address.
+    /// Takes in a committed batch of the log that somebody else proposed, in the order of the log. A batch that the image holds
+    /// already changes nothing.
     ///
-    /// # Errors
-    /// The log failed.
-    pub async fn register_broker(
-        &self,
-        cluster_id: &str,
-        host: &str,
-        port: u16,
-        rack: Option<&str>,
-    ) -> Result<(), ControllerError> {
-        let _deciding = self.decide().await;
-        let image = self.image.load();
-        let mut records = Vec::new();
-        if image.cluster_id().is_empty() {
-            records.push(MetadataRecord::Cluster { cluster_id: cluster_id.to_owned() });
-        }
-        let broker_id = self.config.node_id;
-        let known = image
-            .broker(broker_id)
-            .is_some_and(|known| known.host == host && known.port == port && known.rack.as_deref() == rack);
-        if !known {
-            let (host, rack, incarnation) = (host.to_owned(), rack.map(str::to_owned), self.random.uuid());
-            records.push(MetadataRecord::RegisterBroker { broker_id, incarnation, host, port, rack });
-        }
-        self.commit(&records).await
+    /// Returns whether the image holds the batch now: false means that batches before it are missing.
+    pub fn apply_committed(&self, base_offset: i64, records: &[MetadataRecord], next_offset: i64) -> bool {
+        self.publisher.apply(base_offset, records, next_offset)
+    }
+
+    /// Takes in a snapshot, which holds all records below `next_offset`; an older one than the image changes nothing.
+    pub fn install_snapshot(&self, records: &[MetadataRecord], next_offset: i64) {
+        let mut image = Image::default();
+        records.iter().for_each(|record| image.apply(record));
+        self.publisher.install(image, next_offset);
+    }
+
+    /// Milliseconds since this controller was made: for sessions, which the wall clock must not move.
+    pub(super) fn now_ms(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    pub(super) fn sessions(&self) -> StdMutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn restart_sessions(&self) {
+        self.sessions().restart(&self.image.load(), self.now_ms());
+    }
+
+    /// Brokers that are about to stop.
+    pub(super) fn leaving(&self) -> BTreeSet<i32> {
+        self.sessions().leaving()
     }
 }

@@ -1,4 +1,4 @@
-//! Why the controller refused, one variant per answer that a Kafka client can tell apart.
+//! Why the controller refused, one variant per answer that a Kafka client or another broker can tell apart.
 
 use super::log::ProposeError;
 
@@ -17,6 +17,9 @@ pub enum ControllerError {
     /// The same, where Kafka names it.
     #[error("The topic '{0}' does not exist.")]
     NoSuchTopic(String),
+    /// The same, in the words of the API that asked.
+    #[error("{0}")]
+    NoSuchPartition(String),
     /// UNKNOWN_TOPIC_ID (100).
     #[error("This server does not host this topic ID.")]
     UnknownTopicId,
@@ -38,6 +41,21 @@ pub enum ControllerError {
     /// POLICY_VIOLATION (44).
     #[error("{0}")]
     PolicyViolation(String),
+    /// PREFERRED_LEADER_NOT_AVAILABLE (80).
+    #[error("The preferred leader was not available.")]
+    PreferredLeaderNotAvailable,
+    /// ELIGIBLE_LEADERS_NOT_AVAILABLE (83).
+    #[error("Eligible topic partition leaders are not available.")]
+    EligibleLeadersNotAvailable,
+    /// ELECTION_NOT_NEEDED (84).
+    #[error("Leader election not needed for topic partition.")]
+    ElectionNotNeeded,
+    /// NO_REASSIGNMENT_IN_PROGRESS (85).
+    #[error("No partition reassignment is in progress.")]
+    NoReassignmentInProgress,
+    /// BROKER_ID_NOT_REGISTERED (102).
+    #[error("Broker ID {0} is not currently registered")]
+    BrokerNotRegistered(i32),
     /// KAFKA_STORAGE_ERROR (56) or NOT_CONTROLLER (41), as the log says.
     #[error(transparent)]
     Propose(#[from] ProposeError),

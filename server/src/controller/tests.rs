@@ -1,4 +1,7 @@
-//! The controller over a log in memory.
+//! The controller over a log in memory: alone here, one of several in `cluster`, with brokers' agents in `agents`.
+
+mod agents;
+mod cluster;
 
 use std::sync::{Arc, Mutex};
 
@@ -8,13 +11,26 @@ use crate::{
     os::random::Random,
 };
 
+/// A log in memory. Offsets are places in it.
 #[derive(Default, Clone)]
-struct Memory(Arc<Mutex<Vec<MetadataRecord>>>);
+pub(super) struct Memory(pub(super) Arc<Mutex<Vec<MetadataRecord>>>);
 
 impl MetadataLog for Memory {
     fn propose(&self, records: &[MetadataRecord]) -> Proposing<'_> {
-        self.0.lock().unwrap().extend_from_slice(records);
-        Box::pin(async { Ok(()) })
+        let mut log = self.0.lock().unwrap();
+        let base_offset = log.len() as i64;
+        log.extend_from_slice(records);
+        let next_offset = log.len() as i64;
+        Box::pin(async move { Ok(Committed { base_offset, next_offset }) })
+    }
+
+    fn end_offset(&self) -> i64 {
+        self.0.lock().unwrap().len() as i64
+    }
+
+    fn quorum(&self) -> Quorum {
+        let high_watermark = self.end_offset();
+        Quorum { leader_id: 1, leader_epoch: 0, high_watermark, voters: Vec::new(), observers: Vec::new() }
     }
 }
 
@@ -22,18 +38,23 @@ impl ImageListener for Memory {
     fn image_changed(&self, _: &Image, _: &Image) {}
 }
 
-async fn controller() -> (Controller, Memory) {
-    let config = ControllerConfig {
-        node_id: 1,
+pub(super) fn config(node_id: i32) -> ControllerConfig {
+    ControllerConfig {
+        node_id,
         default_partitions: 3,
         default_replication_factor: 1,
         partitions_max: 50,
         broker_defaults: BrokerDefaults::default(),
-    };
+        session_timeout_ms: SESSION_TIMEOUT_MS,
+        balance_interval_ms: Some(BALANCE_INTERVAL_MS),
+    }
+}
+
+async fn controller() -> (Controller, Memory) {
     let memory = Memory::default();
-    let image = ImageHandle::new(Image::default());
+    let image = ImageHandle::new(Image::default(), 0);
     let controller =
-        Controller::new(config, image, Random::seeded(1), Box::new(memory.clone()), Box::new(memory.clone()));
+        Controller::new(config(1), image, Random::seeded(1), Box::new(memory.clone()), Box::new(memory.clone()));
     controller.register_broker("c", "localhost", 9092, None).await.unwrap();
     (controller, memory)
 }
@@ -111,12 +132,12 @@ async fn growing_deleting_and_settings() {
         (Resource::Topic("t".into()), vec![ConfigChange { key: key.into(), op, value: Some(value.into()) }])
     };
     let answers =
-        controller.incremental_alter_configs(&[set("cleanup.policy", ConfigOp::Append, "compact")], false).await;
+        controller.incremental_alter_configs(&[set("cleanup.policy", ConfigOp::Append, "compact")], 1, false).await;
     assert_eq!(answers, [Ok(())]);
-    controller.incremental_alter_configs(&[set("retention.ms", ConfigOp::Set, "5")], false).await;
+    controller.incremental_alter_configs(&[set("retention.ms", ConfigOp::Set, "5")], 1, false).await;
     assert_eq!(controller.image().topic("t").unwrap().configs["cleanup.policy"], "delete,compact");
     let replaced = [(Resource::Topic("t".into()), vec![("segment.bytes".to_owned(), Some("2000000".to_owned()))])];
-    assert_eq!(controller.alter_configs(&replaced, false).await, [Ok(())]);
+    assert_eq!(controller.alter_configs(&replaced, 1, false).await, [Ok(())]);
     assert_eq!(controller.image().topic("t").unwrap().configs.keys().collect::<Vec<_>>(), ["segment.bytes"]);
     let (first, second) =
         (controller.allocate_producer_id().await.unwrap(), controller.allocate_producer_id().await.unwrap());

@@ -10,11 +10,16 @@ use super::{
     error::ControllerError::{
         self, InvalidAssignment, InvalidPartitions, InvalidReplicationFactor, InvalidRequest, InvalidTopic,
     },
+    placement::{Placer, check_assignment, check_available, manual},
+    warnings,
 };
-use crate::metadata::{Image, MetadataRecord, check_topic_name, collides};
+use crate::metadata::{Image, MetadataRecord, PartitionInfo, Topic, check_topic_name, first_replicas};
 
 /// Partitions that one request may make (Kafka `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`).
 const PARTITIONS_PER_REQUEST_MAX: usize = 10_000;
+
+/// Places in the dealing of replicas at which a new topic may begin.
+const START_MAX: u64 = 1 << 16;
 
 /// A topic to be made.
 #[derive(Debug, Clone, Default)]
@@ -71,7 +76,10 @@ impl Controller {
         topics: &[NewTopic],
         validate_only: bool,
     ) -> Vec<Result<CreatedTopic, ControllerError>> {
-        let _deciding = self.decide().await;
+        let _deciding = match self.decide().await {
+            Ok(deciding) => deciding,
+            Err(error) => return topics.iter().map(|_| Err(error.clone())).collect(),
+        };
         let mut image = Image::clone(&self.image.load());
         if self.partitions_asked(topics) > PARTITIONS_PER_REQUEST_MAX {
             let what = "Excessively large number of partitions per request.";
@@ -124,7 +132,7 @@ impl Controller {
         if image.topic(name).is_some() {
             return Err(ControllerError::TopicExists(name.clone()));
         }
-        if let Some(other) = image.topics().find(|other| collides(&other.name, name)) {
+        if let Some(other) = image.topic_colliding(name) {
             return Err(InvalidTopic(format!("Topic '{name}' collides with existing topic: {}", other.name)));
         }
         let assignments = self.assignments(image, topic)?;
@@ -134,7 +142,11 @@ impl Controller {
         let mut records = vec![MetadataRecord::CreateTopic { topic_id, name: name.clone() }];
         let replication_factor = assignments.first().map_or(0, |replicas| replicas.len() as i16);
         let partitions = assignments.len() as i32;
+        let factor = assignments.first().map_or(1, Vec::len);
+        warnings::of_factor(name, factor);
+        configs.iter().for_each(|(key, value)| warnings::of_setting(name, factor, key, value));
         for (partition, replicas) in (0..).zip(assignments) {
+            let replicas = first_replicas(&replicas);
             records.push(MetadataRecord::CreatePartition { topic_id, partition, replicas });
         }
         for (key, value) in &configs {
@@ -163,7 +175,7 @@ impl Controller {
                 let what = "A manual partition assignment was specified, but numPartitions was not set to -1.";
                 return Err(InvalidRequest(what.into()));
             }
-            return manual(image, &topic.assignments);
+            return manual(image, &self.leaving(), &topic.assignments);
         }
         let partitions = if topic.partitions == -1 { self.config.default_partitions } else { topic.partitions };
         if partitions < 1 {
@@ -179,7 +191,9 @@ impl Controller {
             return Err(InvalidReplicationFactor(what.into()));
         }
         self.check_room(image, partitions as usize)?;
-        place(image, partitions as usize, factor, 0)
+        // topics of one partition each must not all be led by the same broker
+        let start = self.random.below(START_MAX) as usize;
+        Placer::new(image, &self.leaving()).place(partitions as usize, factor, start)
     }
 
     /// Adds partitions to topics. Each is judged and committed by itself.
@@ -188,7 +202,10 @@ impl Controller {
         topics: &[GrowTopic],
         validate_only: bool,
     ) -> Vec<Result<(), ControllerError>> {
-        let _deciding = self.decide().await;
+        let _deciding = match self.decide().await {
+            Ok(deciding) => deciding,
+            Err(error) => return topics.iter().map(|_| Err(error.clone())).collect(),
+        };
         let mut names = HashSet::new();
         let doubled: HashSet<&str> =
             topics.iter().map(|topic| topic.name.as_str()).filter(|name| !names.insert(*name)).collect();
@@ -221,7 +238,9 @@ impl Controller {
         }
         let more = (topic.count - have) as usize;
         self.check_room(image, more)?;
-        let factor = known.partitions.first().map_or(1, |first| first.replicas.len() as i16);
+        let first = known.partitions.first();
+        let factor = first.map_or(1, |first| first.wanted().len());
+        let leaving = self.leaving();
         let assignments = match &topic.assignments {
             Some(given) if given.len() != more => {
                 let what = format!(
@@ -230,17 +249,29 @@ impl Controller {
                 );
                 return Err(InvalidAssignment(what));
             }
-            Some(given) => manual(image, &(0..).zip(given.iter().cloned()).collect::<Vec<_>>())?,
-            None => place(image, more, factor, have as usize)?,
+            Some(given) => {
+                for (partition, replicas) in (have..).zip(given) {
+                    check_assignment(image, replicas, Some(factor))?;
+                    check_available(image, &leaving, partition, replicas)?;
+                }
+                given.clone()
+            }
+            None => Placer::new(image, &leaving).place(more, factor as i16, growth_start(image, known))?,
         };
-        let record =
-            |(partition, replicas)| MetadataRecord::CreatePartition { topic_id: known.id, partition, replicas };
+        let record = |(partition, replicas): (i32, Vec<i32>)| MetadataRecord::CreatePartition {
+            topic_id: known.id,
+            partition,
+            replicas: first_replicas(&replicas),
+        };
         Ok((have..).zip(assignments).map(record).collect())
     }
 
     /// Deletes topics; the answer names what was deleted.
     pub async fn delete_topics(&self, topics: &[TopicRef]) -> Vec<Result<(String, Uuid), ControllerError>> {
-        let _deciding = self.decide().await;
+        let _deciding = match self.decide().await {
+            Ok(deciding) => deciding,
+            Err(error) => return topics.iter().map(|_| Err(error.clone())).collect(),
+        };
         let image = self.image.load();
         let mut gone = HashSet::new();
         let mut answers: Vec<Result<(String, Uuid), ControllerError>> = Vec::with_capacity(topics.len());
@@ -263,56 +294,9 @@ impl Controller {
     }
 }
 
-/// Checks replicas that a client chose: partitions 0, 1, 2, …, brokers known, none twice, equal counts.
-fn manual(image: &Image, assignments: &[(i32, Vec<i32>)]) -> Result<Vec<Vec<i32>>, ControllerError> {
-    let sorted: BTreeMap<i32, &Vec<i32>> =
-        assignments.iter().map(|(partition, replicas)| (*partition, replicas)).collect();
-    if sorted.len() != assignments.len() {
-        let mut seen = HashSet::new();
-        let doubled = assignments.iter().map(|(partition, _)| partition).find(|partition| !seen.insert(*partition));
-        let what = format!("Found multiple manual partition assignments for partition {}", doubled.unwrap_or(&0));
-        return Err(InvalidAssignment(what));
-    }
-    if !sorted.keys().copied().eq(0..assignments.len() as i32) {
-        return Err(InvalidAssignment("partitions should be a consecutive 0-based integer sequence".into()));
-    }
-    let factor = sorted.values().next().map_or(0, |replicas| replicas.len());
-    for replicas in sorted.values() {
-        let mut seen = HashSet::new();
-        let doubled = replicas.iter().find(|id| !seen.insert(**id));
-        if replicas.is_empty() {
-            return Err(InvalidAssignment("The manual partition assignment includes an empty replica list.".into()));
-        }
-        if let Some(id) = doubled {
-            let what = format!("The manual partition assignment includes the broker {id} more than once.");
-            return Err(InvalidAssignment(what));
-        }
-        if replicas.len() != factor {
-            let what = "The manual partition assignment includes partitions with different numbers of replicas.";
-            return Err(InvalidAssignment(what.into()));
-        }
-        if let Some(unknown) = replicas.iter().find(|id| image.broker(**id).is_none()) {
-            let what =
-                format!("The manual partition assignment includes broker {unknown}, but no such broker is registered.");
-            return Err(InvalidAssignment(what));
-        }
-    }
-    Ok(sorted.into_values().cloned().collect())
-}
-
-/// Spreads partitions over the brokers, leaders in turn.
-fn place(image: &Image, partitions: usize, factor: i16, first: usize) -> Result<Vec<Vec<i32>>, ControllerError> {
-    let brokers: Vec<i32> = image.brokers().map(|broker| broker.id).collect();
-    let factor = usize::try_from(factor).unwrap_or(0);
-    if factor > brokers.len() {
-        let what = format!(
-            "The target replication factor of {factor} cannot be reached because only {} broker(s) are registered or some \
-             brokers have all their log directories cordoned.",
-            brokers.len()
-        );
-        return Err(InvalidReplicationFactor(format!("Unable to replicate the partition {factor} time(s): {what}")));
-    }
-    let replicas =
-        |partition: usize| (0..factor).map(|place| brokers[(first + partition + place) % brokers.len()]).collect();
-    Ok((0..partitions).map(replicas).collect())
+/// New partitions go on where the topic's first ones began, if they lie where they were dealt.
+fn growth_start(image: &Image, topic: &Topic) -> usize {
+    let led_by = topic.partitions.first().map_or(0, PartitionInfo::preferred_leader);
+    let place = image.brokers().position(|broker| broker.id == led_by).unwrap_or(0);
+    place + topic.partitions.len()
 }

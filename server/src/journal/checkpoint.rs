@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     error::JournalError,
-    file::{FORMAT_VERSION, at},
+    file::{FORMAT_VERSION, at, check_version},
     record::{Lsn, ReplicaId},
 };
 use crate::os::{
@@ -214,9 +214,7 @@ fn decode(bytes: &[u8], path: &Path) -> Result<Option<(u64, Checkpoint)>, Journa
     if head[0..8] != MAGIC || word(24) != checksum::crc32c(&head[..24]) {
         return Ok(None);
     }
-    if word(8) > FORMAT_VERSION {
-        return Err(JournalError::NewerVersion { path: path.to_path_buf(), found: word(8), known: FORMAT_VERSION });
-    }
+    check_version(word(8), path)?;
     let whole = u64::from(word(12)) | u64::from(word(16)) << 32 == body.len() as u64;
     if !whole || word(20) != checksum::crc32c(body) {
         return Ok(None);

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
+use crate::os::disk::lacks_descriptors;
+
 /// Why the journal could not be opened or went on no further.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -16,6 +18,18 @@ pub enum JournalError {
     /// Written by a newer Tidemark.
     #[error("{path} has format version {found}, this program reads up to {known}; start the version that wrote it")]
     NewerVersion {
+        /// The file.
+        path: PathBuf,
+        /// In the file.
+        found: u32,
+        /// Understood here.
+        known: u32,
+    },
+    /// Written by a Tidemark from before the first release.
+    #[error(
+        "{path} has format version {found} of an unreleased Tidemark, this program reads {known}; move the data directory away, or start the version that wrote it"
+    )]
+    OlderVersion {
         /// The file.
         path: PathBuf,
         /// In the file.
@@ -47,15 +61,25 @@ pub enum JournalError {
         /// Bytes that are left.
         len: u64,
     },
-    /// The disk has no room. Nothing of the record counts as written, and the journal goes on.
-    #[error("journal {path}: the disk is full")]
+    /// The disk has no room, or the system no file descriptor. Nothing of the record counts as written, and the journal goes
+    /// on.
+    #[error("journal {path}: {cause}; nothing was written")]
     Full {
         /// The file that could not be made.
         path: PathBuf,
+        /// What the machine said.
+        cause: io::Error,
     },
     /// An earlier write or sync failed; nothing is retried.
     #[error(transparent)]
     Failed(#[from] JournalFailed),
+}
+
+impl JournalError {
+    /// Only a file descriptor was lacking: nothing happened to the file.
+    pub fn lacks_descriptors(&self) -> bool {
+        matches!(self, Self::Io { cause, .. } | Self::Full { cause, .. } if lacks_descriptors(cause))
+    }
 }
 
 /// A write or a sync of the journal failed. The kernel may have dropped the pages, so nothing is retried: the process ends,

@@ -1,10 +1,12 @@
 //! One journal record: what it can say, and its bytes.
 //!
 //! ```text
-//!  0 magic u16   2 kind u8   3 zero   4 payload length u32   8 lsn u64   16 synced mark u64   24 replica u64
+//!  0 magic u16   2 kind u8   3 flags u8   4 payload length u32   8 lsn u64   16 synced mark u64   24 replica u64
 //! 32 index u64  40 number i64  48 epoch i32  52 previous record's header crc u32  56 payload crc u32
-//! 60 crc of the payload's first 61 bytes u32   64 writer's boot epoch u32   68 crc of bytes 0..68 u32
+//! 60 crc of the payload's first 61 bytes u32   64 writer's boot epoch u32   68 crc of salt and bytes 0..68 u32
 //! ```
+//! The salt is a random number of the journal, which its files' headers carry: a payload that somebody has made to look like
+//! a record, in the hope that a start searches through it behind a torn tail, does not check.
 
 use std::io::IoSlice;
 
@@ -46,6 +48,8 @@ pub enum Record<'a> {
         frame: &'a [IoSlice<'a>],
         /// CRC-32C of the whole frame.
         frame_crc: u32,
+        /// It is the first of its segment: replay begins one with it too.
+        opens_segment: bool,
     },
     /// A replica's log now ends before this index and offset.
     Truncate {
@@ -209,7 +213,7 @@ impl Installed {
 #[allow(missing_docs, reason = "the fields are those of `Record`")]
 pub enum OwnedRecord {
     /// See [`Record::Entry`].
-    Entry { replica: ReplicaId, index: u64, leader_epoch: i32, base_offset: i64, frame: Bytes },
+    Entry { replica: ReplicaId, index: u64, leader_epoch: i32, base_offset: i64, frame: Bytes, opens_segment: bool },
     /// See [`Record::Truncate`].
     Truncate { replica: ReplicaId, next_index: u64, next_offset: i64 },
     /// See [`Record::LogStart`].
@@ -236,6 +240,7 @@ pub enum OwnedRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub kind: u8,
+    pub flags: u8,
     pub payload_len: u32,
     pub lsn: Lsn,
     pub synced: Lsn,
@@ -250,10 +255,11 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub fn encode(&self) -> [u8; RECORD_HEADER_LEN] {
+    pub fn encode(&self, salt: u64) -> [u8; RECORD_HEADER_LEN] {
         let mut out = [0; RECORD_HEADER_LEN];
         out[0..2].copy_from_slice(&MAGIC.to_le_bytes());
         out[2] = self.kind;
+        out[3] = self.flags;
         out[4..8].copy_from_slice(&self.payload_len.to_le_bytes());
         out[8..16].copy_from_slice(&self.lsn.0.to_le_bytes());
         out[16..24].copy_from_slice(&self.synced.0.to_le_bytes());
@@ -265,18 +271,19 @@ impl Header {
         out[56..60].copy_from_slice(&self.payload_crc.to_le_bytes());
         out[60..64].copy_from_slice(&self.frame_head_crc.to_le_bytes());
         out[64..68].copy_from_slice(&self.boot_epoch.to_le_bytes());
-        let crc = checksum::crc32c(&out[..68]);
+        let crc = salted_crc(salt, &out);
         out[68..72].copy_from_slice(&crc.to_le_bytes());
         out
     }
 
-    /// `None` for bytes that are no record header.
-    pub fn decode(bytes: &[u8; RECORD_HEADER_LEN]) -> Option<Self> {
-        if bytes[0..2] != MAGIC.to_le_bytes() || bytes[68..72] != checksum::crc32c(&bytes[..68]).to_le_bytes() {
+    /// `None` for bytes that are no record header of a journal with this salt.
+    pub fn decode(bytes: &[u8; RECORD_HEADER_LEN], salt: u64) -> Option<Self> {
+        if bytes[0..2] != MAGIC.to_le_bytes() || bytes[68..72] != salted_crc(salt, bytes).to_le_bytes() {
             return None;
         }
         let header = Self {
             kind: bytes[2],
+            flags: bytes[3],
             payload_len: u32::from_le_bytes(part(bytes, 4)),
             lsn: Lsn(u64::from_le_bytes(part(bytes, 8))),
             synced: Lsn(u64::from_le_bytes(part(bytes, 16))),
@@ -323,6 +330,10 @@ impl Header {
     }
 }
 
+fn salted_crc(salt: u64, header: &[u8; RECORD_HEADER_LEN]) -> u32 {
+    checksum::append(checksum::crc32c(&salt.to_le_bytes()), &header[..68])
+}
+
 /// Bytes that a record with such a payload takes.
 pub(super) fn record_len(payload_len: usize) -> u64 {
     ((RECORD_HEADER_LEN + payload_len) as u64).next_multiple_of(8)
@@ -345,6 +356,8 @@ const KIND_RESET: u8 = 10;
 const KIND_INSTALL: u8 = 11;
 /// The newest kind that this program knows.
 pub(super) const KIND_MAX: u8 = KIND_INSTALL;
+/// Of an entry: its frame is the first of its segment.
+const FLAG_OPENS_SEGMENT: u8 = 1;
 
 /// A header without the fields that only the writer knows, and the payload behind it.
 pub(super) struct Parts<'a> {
@@ -357,6 +370,7 @@ impl<'a> Record<'a> {
     pub(super) fn parts(&self) -> Parts<'a> {
         let plain = |kind, replica: ReplicaId, index, number, epoch| Header {
             kind,
+            flags: 0,
             payload_len: 0,
             lsn: Lsn(0),
             synced: Lsn(0),
@@ -372,10 +386,11 @@ impl<'a> Record<'a> {
         let mut small = Vec::new();
         let mut frame_parts: &[IoSlice<'_>] = &[];
         let header = match *self {
-            Self::Entry { replica, index, leader_epoch, base_offset, frame, frame_crc } => {
+            Self::Entry { replica, index, leader_epoch, base_offset, frame, frame_crc, opens_segment } => {
                 frame_parts = frame;
                 let len: usize = frame.iter().map(|part| part.len()).sum();
-                let header = plain(KIND_ENTRY, replica, index, base_offset, leader_epoch);
+                let flags = if opens_segment { FLAG_OPENS_SEGMENT } else { 0 };
+                let header = Header { flags, ..plain(KIND_ENTRY, replica, index, base_offset, leader_epoch) };
                 Header { payload_len: len as u32, payload_crc: frame_crc, frame_head_crc: head_crc(frame), ..header }
             }
             Self::Truncate { replica, next_index, next_offset } => {
@@ -445,6 +460,7 @@ impl OwnedRecord {
                 leader_epoch: header.epoch,
                 base_offset: header.number,
                 frame: Bytes::copy_from_slice(payload),
+                opens_segment: header.flags & FLAG_OPENS_SEGMENT != 0,
             },
             KIND_TRUNCATE => Self::Truncate { replica, next_index: header.index, next_offset: header.number },
             KIND_LOG_START => Self::LogStart { replica, log_start_offset: header.number },
@@ -495,7 +511,7 @@ impl OwnedRecord {
 /// Reads any bytes as a record: for the fuzz runner. Must never panic.
 pub fn fuzz_journal_record(bytes: &[u8]) {
     if let Some((head, rest)) = bytes.split_first_chunk::<RECORD_HEADER_LEN>()
-        && let Some(header) = Header::decode(head)
+        && let Some(header) = Header::decode(head, 0)
     {
         let payload = rest.get(..header.payload_len as usize).unwrap_or(rest);
         let _ = (OwnedRecord::read(&header, payload), header.record_len(), header.about());

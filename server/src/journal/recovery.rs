@@ -9,7 +9,7 @@ use std::{
 use super::{
     checkpoint::{self, Checkpoint},
     error::JournalError,
-    file::{FILE_HEADER_LEN, FoundHeader, JournalFile, at, sequence_of},
+    file::{FILE_HEADER_LEN, FoundHeader, JournalFile, at, is_making, sequence_of},
     record::{KIND_MAX, Lsn, OwnedRecord, ReplicaId},
     salvage::{self, ReplayStart},
     scan::{Damage, Part, Scanner},
@@ -83,6 +83,9 @@ impl Recovery {
         let mut any_record = false;
         let mut unknown = Vec::new();
         for entry in at(&self.dir, self.disk.read_dir(&self.dir))? {
+            if is_making(&entry.name) {
+                self.unused.push(self.dir.join(&entry.name));
+            }
             let Some(sequence) = sequence_of(&entry.name) else { continue };
             self.next_sequence = self.next_sequence.max(sequence + 1);
             let file = JournalFile::open(&*self.disk, &self.dir, sequence)?;
@@ -92,14 +95,14 @@ impl Recovery {
                     self.parts.push(Part { file, header, salvaged: false });
                 }
                 FoundHeader::Unused => self.unused.push(file.path),
-                FoundHeader::Bad => match salvage::header(&file, replay)? {
+                FoundHeader::Bad(salts) => match salvage::header(&file, salts, replay)? {
                     Some(header) => self.parts.push(Part { file, header, salvaged: true }),
-                    None => unknown.push(file),
+                    None => unknown.push((file, salts)),
                 },
             }
         }
-        for file in unknown {
-            match salvage::header_before(&file, replay)? {
+        for (file, salts) in unknown {
+            match salvage::header_before(&file, salts, replay)? {
                 Some(header) if !self.covers(replay.from) => self.parts.push(Part { file, header, salvaged: true }),
                 _ => self.unused.push(file.path),
             }
@@ -200,11 +203,12 @@ impl Recovery {
         Ok(())
     }
 
-    /// Makes what was replayed durable, drops what lies behind it, and starts writing there.
+    /// Makes what was replayed durable, drops what lies behind it, and starts writing there. `nonce` is any random number: a
+    /// new journal is salted with it.
     ///
     /// # Errors
     /// The disk's.
-    pub fn start(self, boot_epoch: i32) -> Result<Journal, JournalError> {
+    pub fn start(self, boot_epoch: i32, nonce: u64) -> Result<Journal, JournalError> {
         let Self { disk, dir, config, mut parts, mut unused, .. } = self;
         let behind = parts.split_off((self.last_part + 1).min(parts.len()));
         unused.extend(behind.into_iter().map(|part| part.file.path));
@@ -224,6 +228,7 @@ impl Recovery {
             true => part.header.len,
             false => FILE_HEADER_LEN + (self.end.0 - part.header.start.0),
         });
+        let salt = parts.last().map_or(nonce, |part| part.header.salt);
         let start = Start {
             disk,
             dir,
@@ -237,6 +242,7 @@ impl Recovery {
             chain: self.chain,
             next_sequence: self.next_sequence,
             boot_epoch: boot_epoch as u32,
+            salt,
         };
         Journal::start(start)
     }

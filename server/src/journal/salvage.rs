@@ -23,23 +23,39 @@ pub(super) struct ReplayStart {
 /// The header that the file's records at or behind `replay`'s start imply. `None`: it holds none that was ever synced.
 ///
 /// # Errors
-/// The disk's; or a file that is cut off inside its header, of which nothing can be told.
-pub(super) fn header(file: &JournalFile, replay: ReplayStart) -> Result<Option<FileHeader>, JournalError> {
-    if file.len < FILE_HEADER_LEN {
-        return Err(JournalError::CutOff { path: file.path.clone(), len: file.len });
-    }
-    find(file, |header| header.lsn >= replay.from)
+/// The disk's.
+pub(super) fn header(
+    file: &JournalFile,
+    salts: [u64; 2],
+    replay: ReplayStart,
+) -> Result<Option<FileHeader>, JournalError> {
+    find_salted(file, salts, |header, _| header.lsn >= replay.from)
 }
 
 /// As [`header`], for a file whose records all lie before the start, the last right before it.
-pub(super) fn header_before(file: &JournalFile, replay: ReplayStart) -> Result<Option<FileHeader>, JournalError> {
-    find(file, |header| {
+pub(super) fn header_before(
+    file: &JournalFile,
+    salts: [u64; 2],
+    replay: ReplayStart,
+) -> Result<Option<FileHeader>, JournalError> {
+    find_salted(file, salts, |header, salt| {
         let end = header.lsn.0.saturating_add(header.record_len());
-        end == replay.from.0 && Header::chain(&header.encode()) == replay.previous
+        end == replay.from.0 && Header::chain(&header.encode(salt)) == replay.previous
     })
 }
 
-fn find(file: &JournalFile, lives: impl Fn(&Header) -> bool) -> Result<Option<FileHeader>, JournalError> {
+fn find_salted(
+    file: &JournalFile,
+    [one, other]: [u64; 2],
+    lives: impl Fn(&Header, u64) -> bool,
+) -> Result<Option<FileHeader>, JournalError> {
+    match find(file, one, |header| lives(header, one))? {
+        None if other != one => find(file, other, |header| lives(header, other)),
+        found => Ok(found),
+    }
+}
+
+fn find(file: &JournalFile, salt: u64, lives: impl Fn(&Header) -> bool) -> Result<Option<FileHeader>, JournalError> {
     let mut window = vec![0; WINDOW.min(file.len as usize)];
     let mut first = None;
     let mut offset = FILE_HEADER_LEN;
@@ -47,10 +63,10 @@ fn find(file: &JournalFile, lives: impl Fn(&Header) -> bool) -> Result<Option<Fi
         let len = WINDOW.min((file.len - offset) as usize);
         at(&file.path, file.file.read_exact_at(&mut window[..len], offset))?;
         for (place, bytes) in (0..).step_by(8).zip(window[..len].windows(RECORD_HEADER_LEN).step_by(8)) {
-            let Some(header) = bytes.first_chunk().and_then(Header::decode) else { continue };
+            let Some(header) = bytes.first_chunk().and_then(|head| Header::decode(head, salt)) else { continue };
             let before = offset + place - FILE_HEADER_LEN;
             let Some(start) = header.lsn.0.checked_sub(before).map(Lsn) else { continue };
-            let implied = FileHeader { start, previous: 0, boot_epoch: header.boot_epoch, len: file.len };
+            let implied = FileHeader { start, previous: 0, boot_epoch: header.boot_epoch, len: file.len, salt };
             if before == 0 {
                 first = Some(FileHeader { previous: header.previous, ..implied });
             }

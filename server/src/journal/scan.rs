@@ -143,7 +143,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn try_record(&mut self) -> Result<Option<Good>, JournalError> {
-        let Some(header) = self.header_at(self.at)? else { return Ok(None) };
+        let (Some(header), Some(part)) = (self.header_at(self.at)?, self.parts.get(self.part)) else { return Ok(None) };
         if self.chain.is_some_and(|chain| chain != header.previous) || header.boot_epoch < self.boot_epoch {
             return Ok(None);
         }
@@ -157,7 +157,7 @@ impl<'a> Scanner<'a> {
         if !good {
             return Ok(None);
         }
-        self.chain = Some(Header::chain(&header.encode()));
+        self.chain = Some(Header::chain(&header.encode(part.header.salt)));
         self.boot_epoch = header.boot_epoch;
         self.at = end;
         Ok(Some(Good { header, end }))
@@ -167,10 +167,11 @@ impl<'a> Scanner<'a> {
     fn header_at(&mut self, at: Lsn) -> Result<Option<Header>, JournalError> {
         let mut bytes = [0; RECORD_HEADER_LEN];
         let offset = self.file_offset(at);
+        let Some(part) = self.parts.get(self.part) else { return Ok(None) };
         if !self.read(&mut bytes, offset)? {
             return Ok(None);
         }
-        Ok(Header::decode(&bytes).filter(|header| header.lsn == at))
+        Ok(Header::decode(&bytes, part.header.salt).filter(|header| header.lsn == at))
     }
 
     /// Looks behind `from` for a record that was written when `from` was known synced, and stops there.

@@ -11,6 +11,7 @@ use crate::os::disk::{
 };
 
 const DIR: &str = "/data/journal";
+const SALT: u64 = 0x5a17;
 
 fn config() -> JournalConfig {
     JournalConfig { initial_file_bytes: 2048, file_bytes_max: 4096, inline_sync: true }
@@ -33,6 +34,10 @@ fn entry_bytes(index: u64) -> Vec<u8> {
     vec![index as u8; 61 + (index as usize * 37) % 400]
 }
 
+fn opens(index: u64) -> bool {
+    index.is_multiple_of(3)
+}
+
 fn append_entry(journal: &Journal, index: u64) -> Result<Lsn, JournalError> {
     let bytes = entry_bytes(index);
     let (head, tail) = bytes.split_at(16);
@@ -40,7 +45,15 @@ fn append_entry(journal: &Journal, index: u64) -> Result<Lsn, JournalError> {
     let frame_crc = crate::os::checksum::crc32c(&bytes);
     let replica = ReplicaId(7);
     journal.append(
-        &Record::Entry { replica, index, leader_epoch: 1, base_offset: index as i64, frame: &frame, frame_crc },
+        &Record::Entry {
+            replica,
+            index,
+            leader_epoch: 1,
+            base_offset: index as i64,
+            frame: &frame,
+            frame_crc,
+            opens_segment: opens(index),
+        },
         None,
     )
 }
@@ -50,7 +63,8 @@ fn replayed(recovery: &Recovery) -> Vec<u64> {
     let mut indexes = Vec::new();
     recovery
         .replay(|_, record| {
-            if let OwnedRecord::Entry { index, frame, .. } = record {
+            if let OwnedRecord::Entry { index, frame, opens_segment, .. } = record {
+                assert_eq!(opens_segment, opens(index), "entry {index}");
                 assert_eq!(frame, entry_bytes(index), "entry {index}");
                 indexes.push(index);
             }
@@ -69,7 +83,7 @@ fn run(disk: &SimDisk, rounds: u64) -> (Vec<u64>, u64, u64) {
     let epoch = recovery.checkpoint().map_or(0, |known| known.boot_epoch) + 1;
     appended = known.last().map_or(first, |last| last + 1).max(first);
     synced.extend(known);
-    let Ok(journal) = recovery.start(epoch) else { return (synced, from, appended) };
+    let Ok(journal) = recovery.start(epoch, SALT) else { return (synced, from, appended) };
     for round in 0..rounds {
         for _ in 0..3 {
             appended += 1;
@@ -132,7 +146,7 @@ fn what_was_synced_is_replayed_after_a_power_cut_at_every_step() {
 #[test]
 fn rot_below_a_synced_mark_is_damage_and_never_a_clean_end() {
     let disk = fresh();
-    let journal = open(&disk).unwrap().start(1).unwrap();
+    let journal = open(&disk).unwrap().start(1, SALT).unwrap();
     let mut ends = vec![0];
     for index in 0..6 {
         ends.push(append_entry(&journal, index).unwrap().0);
@@ -167,7 +181,7 @@ fn rot_below_a_synced_mark_is_damage_and_never_a_clean_end() {
 #[test]
 fn a_rotten_file_header_loses_nothing() {
     let disk = fresh();
-    let journal = open(&disk).unwrap().start(1).unwrap();
+    let journal = open(&disk).unwrap().start(1, SALT).unwrap();
     for index in 0..60 {
         append_entry(&journal, index).unwrap();
         journal.sync_blocking(journal.written()).unwrap();
@@ -188,7 +202,7 @@ fn a_rotten_file_header_loses_nothing() {
                 let recovery = open(&rotten).unwrap_or_else(|error| panic!("{} byte {byte}: {error}", file.display()));
                 assert_eq!(recovery.damage(), []);
                 assert_eq!(replayed(&recovery), whole, "{} byte {byte}", file.display());
-                drop(recovery.start(2).unwrap());
+                drop(recovery.start(2, SALT).unwrap());
             }
         }
         // with the first record it is damage, unless nothing of it is needed
@@ -204,7 +218,7 @@ fn a_rotten_file_header_loses_nothing() {
 #[test]
 fn a_rotten_header_over_records_that_a_checkpoint_holds_is_known_by_the_last_of_them() {
     let disk = fresh();
-    let journal = open(&disk).unwrap().start(1).unwrap();
+    let journal = open(&disk).unwrap().start(1, SALT).unwrap();
     append_entry(&journal, 0).unwrap();
     let replay_from = journal.mark();
     journal.checkpoint(&Checkpoint { replay_from, next_replica_id: 1, ..Checkpoint::default() }).unwrap();
@@ -214,16 +228,16 @@ fn a_rotten_header_over_records_that_a_checkpoint_holds_is_known_by_the_last_of_
 }
 
 #[test]
-fn a_file_that_is_cut_off_is_damage_until_a_checkpoint_is_behind_it() {
+fn a_file_that_is_cut_off_or_emptied_is_damage_until_a_checkpoint_is_behind_it() {
     let disk = fresh();
-    let journal = open(&disk).unwrap().start(1).unwrap();
+    let journal = open(&disk).unwrap().start(1, SALT).unwrap();
     for index in 0..20 {
         append_entry(&journal, index).unwrap();
         journal.sync_blocking(journal.written()).unwrap();
     }
     let last = journal_files(&disk).pop().unwrap();
     let len = disk.open(&last, OpenMode::Read).unwrap().size().unwrap();
-    for left in (1..64).chain((64..len).step_by(24)).chain([len - 1]) {
+    for left in (0..64).chain((64..len).step_by(24)).chain([len - 1]) {
         let cut = disk.process_killed();
         cut.open(&last, OpenMode::ReadWrite).unwrap().set_len(left).unwrap();
         if left < 64 {
@@ -234,7 +248,7 @@ fn a_file_that_is_cut_off_is_damage_until_a_checkpoint_is_behind_it() {
         assert!(!recovery.damage().is_empty(), "{left} bytes");
         let (found, end) = (replayed(&recovery), recovery.end());
         assert!(found.iter().copied().eq(0..found.len() as u64), "{left} bytes");
-        let journal = recovery.start(2).unwrap();
+        let journal = recovery.start(2, SALT).unwrap();
         append_entry(&journal, found.len() as u64).unwrap();
         journal.sync_blocking(journal.written()).unwrap();
         // a start that ended before its checkpoint tells the next one
@@ -276,7 +290,7 @@ fn one_damaged_checkpoint_file_falls_back_and_two_are_refused() {
 #[test]
 fn a_failed_sync_is_final() {
     let disk = fresh();
-    let journal = open(&disk).unwrap().start(1).unwrap();
+    let journal = open(&disk).unwrap().start(1, SALT).unwrap();
     append_entry(&journal, 0).unwrap();
     journal.sync_blocking(journal.written()).unwrap();
     let heard = Arc::new(std::sync::Mutex::new(None));
@@ -291,7 +305,7 @@ fn a_failed_sync_is_final() {
 }
 
 #[test]
-fn a_newer_format_is_refused_by_name() {
+fn another_format_is_refused_by_name() {
     let disk = fresh();
     run(&disk, 1);
     let shared: SharedDisk = Arc::new(disk.clone());
@@ -299,11 +313,61 @@ fn a_newer_format_is_refused_by_name() {
     let file = shared.open(&path, OpenMode::ReadWrite).unwrap();
     let mut head = [0; 64];
     file.read_exact_at(&mut head, 0).unwrap();
-    head[8] = 9;
-    let crc = crate::os::checksum::crc32c(&head[..60]);
-    head[60..].copy_from_slice(&crc.to_le_bytes());
-    file.write_all_at(&[std::io::IoSlice::new(&head)], 0).unwrap();
-    assert!(open(&disk).unwrap_err().to_string().contains("format version 9"));
+    for (version, named) in [(9, "start the version that wrote it"), (1, "unreleased")] {
+        head[8] = version;
+        let crc = crate::os::checksum::crc32c(&head[..60]);
+        head[60..].copy_from_slice(&crc.to_le_bytes());
+        file.write_all_at(&[std::io::IoSlice::new(&head)], 0).unwrap();
+        let error = open(&disk).unwrap_err().to_string();
+        assert!(error.contains(&format!("format version {version}")) && error.contains(named), "{error}");
+    }
+}
+
+/// A payload at whose every eighth byte a record stands that claims its place in the stream, all before it synced, and to make
+/// a replica.
+fn crafted(lsn: Lsn, salt: u64) -> Vec<u8> {
+    let record = Record::CreateReplica { replica: ReplicaId(666), topic_id: [6; 16], partition: 0, dir: "evil-0" };
+    let parts = record.parts();
+    let at = Lsn(lsn.0 + 2 * 72);
+    let header = record::Header { lsn: at, synced: at, boot_epoch: 1, ..parts.header };
+    [vec![1; 72], header.encode(salt).to_vec(), parts.small].concat()
+}
+
+#[test]
+fn a_payload_made_to_look_like_a_record_is_none() {
+    // with the salt it would pass: the payload is well made
+    for (salt, passes) in [(SALT, true), (0, false), (SALT ^ 1, false)] {
+        let disk = fresh();
+        let journal = open(&disk).unwrap().start(1, SALT).unwrap();
+        append_entry(&journal, 0).unwrap();
+        journal.sync_blocking(journal.written()).unwrap();
+        let torn_at = journal.written();
+        let bytes = crafted(torn_at, salt);
+        let (frame, frame_crc) = ([std::io::IoSlice::new(&bytes)], crate::os::checksum::crc32c(&bytes));
+        let replica = ReplicaId(7);
+        let entry = Record::Entry {
+            replica,
+            index: 1,
+            leader_epoch: 1,
+            base_offset: 1,
+            frame: &frame,
+            frame_crc,
+            opens_segment: false,
+        };
+        journal.append(&entry, None).unwrap();
+        // the record's own header is torn, its payload is not
+        disk.corrupt(&journal_files(&disk)[0], 64 + torn_at.0 as usize + 20, 1);
+        let recovery = open(&disk.process_killed()).unwrap();
+        let mut made = false;
+        recovery
+            .replay(|_, record| {
+                made |= matches!(record, OwnedRecord::CreateReplica { .. });
+                Ok::<(), JournalError>(())
+            })
+            .unwrap();
+        assert_eq!((made, recovery.damage().is_empty()), (passes, !passes), "salt {salt}");
+        assert!(passes || recovery.end() == torn_at);
+    }
 }
 
 #[test]
@@ -311,7 +375,7 @@ fn the_thread_answers_in_stream_order() {
     let dir = tempfile::tempdir().unwrap();
     let disk: SharedDisk = Arc::new(crate::os::disk::RealDisk);
     let config = JournalConfig { initial_file_bytes: 4096, ..JournalConfig::default() };
-    let journal = recover(&disk, &dir.path().join("journal"), config).unwrap().start(1).unwrap();
+    let journal = recover(&disk, &dir.path().join("journal"), config).unwrap().start(1, SALT).unwrap();
     let order = Arc::new(std::sync::Mutex::new(Vec::new()));
     for index in 0..500 {
         let order = order.clone();

@@ -18,11 +18,11 @@ use std::{
 use super::{
     checkpoint::{self, Checkpoint},
     error::{JournalError, JournalFailed},
-    file::{FILE_HEADER_LEN, FileHeader, JournalFile, at, path_of},
+    file::{FILE_HEADER_LEN, FileHeader, JournalFile, at, making_of, path_of},
     record::{Header, Lsn, PAYLOAD_BYTES_MAX, Record, record_len},
 };
 use crate::os::{
-    disk::{SharedDisk, SharedFile},
+    disk::{SharedDisk, SharedFile, is_lack},
     thread,
 };
 
@@ -65,6 +65,7 @@ pub(super) struct Start {
     pub chain: u32,
     pub next_sequence: u64,
     pub boot_epoch: u32,
+    pub salt: u64,
 }
 
 /// The journal of a running broker; clones share it.
@@ -75,6 +76,7 @@ struct Shared {
     disk: SharedDisk,
     dir: PathBuf,
     config: JournalConfig,
+    salt: u64,
     state: Mutex<State>,
     /// Wakes the sync thread: something was written, or the journal closes.
     work: Condvar,
@@ -144,6 +146,7 @@ impl Journal {
             disk: start.disk,
             dir: start.dir,
             config: start.config,
+            salt: start.salt,
             state: Mutex::new(state),
             work: Condvar::new(),
             done: Condvar::new(),
@@ -308,7 +311,7 @@ impl Shared {
         let synced = Lsn(self.synced.load(Ordering::Acquire));
         let header =
             Header { lsn: state.end, synced, previous: state.chain, boot_epoch: state.boot_epoch, ..parts.header };
-        let head = header.encode();
+        let head = header.encode(self.salt);
         let padding = len as usize - head.len() - payload_len;
         let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(parts.frame.len() + 3);
         slices.push(IoSlice::new(&head));
@@ -345,7 +348,7 @@ impl Shared {
             }
         };
         let (start, previous, boot_epoch) = (state.end, state.chain, state.boot_epoch);
-        let header = FileHeader { start, previous, boot_epoch, len: next.len };
+        let header = FileHeader { start, previous, boot_epoch, len: next.len, salt: self.salt };
         if let Err(error) = self.unless_full(next.file.write_all_at(&[IoSlice::new(&header.encode())], 0)) {
             state.spare.push(next);
             return Err(error);
@@ -358,19 +361,21 @@ impl Shared {
     }
 
     fn unless_full<T>(&self, result: io::Result<T>) -> Result<T, JournalError> {
-        result.map_err(|cause| match cause.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => JournalError::Full { path: self.dir.clone() },
-            _ => JournalError::Io { path: self.dir.clone(), cause },
+        let path = self.dir.clone();
+        result.map_err(|cause| match is_lack(&cause) {
+            true => JournalError::Full { path, cause },
+            false => JournalError::Io { path, cause },
         })
     }
 
-    /// Makes the next file. Without room for it, the beginning of one is removed again.
+    /// Makes the next file. Without room or descriptors for it, the beginning of one is removed again.
     fn create_file(&self, sequence: u64, bytes: u64) -> Result<JournalFile, JournalError> {
         JournalFile::create(&self.disk, &self.dir, sequence, bytes).map_err(|error| match error {
-            JournalError::Io { path, cause } if cause.kind() == io::ErrorKind::StorageFull => {
-                // it holds no header: a start would remove it too
-                let _ = self.disk.remove_file(&path);
-                JournalError::Full { path }
+            JournalError::Io { path, cause } if is_lack(&cause) => {
+                // a start would remove them too
+                let _ = self.disk.remove_file(&making_of(&self.dir, sequence));
+                let _ = self.disk.remove_file(&path_of(&self.dir, sequence));
+                JournalError::Full { path, cause }
             }
             other => other,
         })
@@ -476,8 +481,9 @@ impl Shared {
         if freed.is_empty() {
             return Ok(());
         }
+        let mut renamed = Vec::new();
         for file in freed {
-            if file.len < self.config.file_bytes_max || self.lock().spare.len() >= SPARE_FILES_MAX {
+            if file.len < self.config.file_bytes_max || self.lock().spare.len() + renamed.len() >= SPARE_FILES_MAX {
                 at(&file.path, self.disk.remove_file(&file.path))?;
                 continue;
             }
@@ -486,9 +492,12 @@ impl Shared {
             at(&file.path, file.file.sync_data())?;
             let path = path_of(&self.dir, sequence);
             at(&path, self.disk.rename(&file.path, &path))?;
-            self.lock().spare.push(JournalFile { sequence, path, ..file });
+            renamed.push(JournalFile { sequence, path, ..file });
             sequence += 1;
         }
-        at(&self.dir, self.disk.sync_dir(&self.dir))
+        // none is used before its name is durable
+        at(&self.dir, self.disk.sync_dir(&self.dir))?;
+        self.lock().spare.append(&mut renamed);
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Appending: the log gives a frame its offset and epoch, writes it, and notes what follows from it.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::IoSlice;
 
 use tidemark_record::{
     BatchHeader,
@@ -13,7 +13,7 @@ use super::{
     log::Log,
     producer_state::SequenceCheck,
 };
-use crate::os::checksum;
+use crate::os::{checksum, disk::is_lack};
 
 /// Above this many bytes, joining two known checksums is cheaper than reading the bytes again.
 const COMBINE_BYTES_MIN: usize = 1024;
@@ -35,8 +35,8 @@ pub struct Appended {
     pub frame_crc: u32,
     /// Where it starts in the active segment.
     pub position: u64,
-    /// Whether it opened a new segment.
-    pub rolled: bool,
+    /// Whether it is the first of its segment.
+    pub opens_segment: bool,
 }
 
 impl Log {
@@ -59,7 +59,8 @@ impl Log {
         leader_epoch: i32,
         now_ms: i64,
     ) -> Result<Appended, AppendError> {
-        self.write(batch, header, self.next_offset, leader_epoch, now_ms)
+        self.roll_if_due(header, self.next_offset, batch.len(), now_ms)?;
+        self.write(batch, header, self.next_offset, leader_epoch)
     }
 
     /// Appends one whole batch at the offset it carries, if the log ends at `expected_end` and that offset is not below it.
@@ -77,7 +78,8 @@ impl Log {
         if self.next_offset != expected_end || header.base_offset < expected_end {
             return Err(AppendError::WrongEnd { end: self.next_offset, expected: expected_end });
         }
-        self.write(batch, header, header.base_offset, leader_epoch, now_ms)
+        self.roll_if_due(header, header.base_offset, batch.len(), now_ms)?;
+        self.write(batch, header, header.base_offset, leader_epoch)
     }
 
     /// Appends an internal frame: it takes a Raft index and no offset.
@@ -92,7 +94,8 @@ impl Log {
     ) -> Result<Appended, AppendError> {
         let frame = frame::internal(kind, payload, self.next_offset, leader_epoch);
         let header = BatchHeader::parse(&frame)?;
-        self.write(&frame, &header, self.next_offset, leader_epoch, -1)
+        self.roll_if_due(&header, self.next_offset, frame.len(), -1)?;
+        self.write(&frame, &header, self.next_offset, leader_epoch)
     }
 
     /// Appends a whole, verified frame exactly as a leader stored it.
@@ -110,7 +113,8 @@ impl Log {
         if !follows || header.partition_leader_epoch < self.last_leader_epoch {
             return Err(AppendError::WrongEnd { end: self.next_offset, expected: header.base_offset });
         }
-        self.write(frame, header, header.base_offset, header.partition_leader_epoch, header.max_timestamp)
+        self.roll_if_due(header, header.base_offset, frame.len(), header.max_timestamp)?;
+        self.write(frame, header, header.base_offset, header.partition_leader_epoch)
     }
 
     /// The bytes of an internal frame that [`Self::append_internal`] would write now, for the journal.
@@ -120,10 +124,11 @@ impl Log {
 
     /// Writes a frame exactly as it was journaled. One that the log already has is skipped; one that stands in the place of
     /// another takes that place, and what followed the other goes: it is of a process whose last writes were lost.
+    /// Segments begin where they began when it was journaled, whatever the settings are now.
     ///
     /// # Errors
     /// A frame that is not the next one, or the disk's.
-    pub fn replay(&mut self, index: u64, frame: &[u8]) -> Result<(), AppendError> {
+    pub fn replay(&mut self, index: u64, frame: &[u8], opens_segment: bool) -> Result<(), AppendError> {
         let header = tidemark_record::batch::verify(frame)?;
         if index < self.next_index {
             // below the first segment: retention deleted it since
@@ -136,7 +141,11 @@ impl Log {
         if index != self.next_index || header.base_offset < self.next_offset {
             return Err(AppendError::WrongIndex { index, next: self.next_index });
         }
-        self.write(frame, &header, header.base_offset, header.partition_leader_epoch, header.max_timestamp)?;
+        let active = self.active();
+        if active.has_batches() && (opens_segment || !active.holds(frame.len())) {
+            self.roll()?;
+        }
+        self.write(frame, &header, header.base_offset, header.partition_leader_epoch)?;
         self.producers.settle(self.next_offset);
         Ok(())
     }
@@ -147,13 +156,8 @@ impl Log {
         header: &BatchHeader,
         base_offset: i64,
         leader_epoch: i32,
-        now_ms: i64,
     ) -> Result<Appended, AppendError> {
         let len = batch.len();
-        let rolled = self.must_roll(header, base_offset, len, now_ms);
-        if rolled {
-            self.roll()?;
-        }
         let prefix = patched_prefix(batch, base_offset, leader_epoch);
         let rest = &batch[PATCHED_LEN..];
         let frame_crc = frame_crc(&prefix, rest, header.crc);
@@ -161,14 +165,14 @@ impl Log {
         let (disk, dir, index) = (self.disk.clone(), self.dir.clone(), self.next_index);
         let interval = self.config.index_interval_bytes;
         let active = self.active_mut();
-        let position = active.size;
+        let (position, opens_segment) = (active.size, !active.has_batches());
         let file = active.file(&*disk, &dir)?;
         at(&active.path(&dir), file.write_all_at(&[IoSlice::new(&prefix), IoSlice::new(rest)], position.into()))?;
         let flush = active.note_frame(&stored, index, frame_crc, interval);
         if flush {
             let path = active.index_path(&dir);
-            // the frame is written: rows that a full disk does not take stay in memory until it does
-            let index_file = unless_full(active.index.flush(&*disk, &path))?.flatten();
+            // the frame is written: rows that cannot be written now stay in memory until they can
+            let index_file = unless_lacking(active.index.flush(&*disk, &path))?.flatten();
             self.dirty.extend(index_file);
         }
         if !self.dirty.last().is_some_and(|last| std::sync::Arc::ptr_eq(last, &file)) {
@@ -183,7 +187,7 @@ impl Log {
             prefix,
             frame_crc,
             position: position.into(),
-            rolled,
+            opens_segment,
         })
     }
 
@@ -192,7 +196,7 @@ impl Log {
         // the first frame of a group's leader is internal; the one that every log starts with begins no epoch
         let new_epoch = (!stored.is_internal() || stored.partition_leader_epoch > 0)
             && self.epochs.assign(stored.partition_leader_epoch, stored.base_offset, self.next_index);
-        if new_epoch && unless_full(self.epochs.write(&*self.disk, &self.dir))?.is_none() {
+        if new_epoch && unless_lacking(self.epochs.write(&*self.disk, &self.dir))?.is_none() {
             self.epochs.save_later();
         }
         if !stored.is_internal() {
@@ -211,27 +215,23 @@ impl Log {
     }
 
     /// Kafka's `LogSegment.shouldRoll`: by size, by the age of the first record, by the reach of a relative offset.
-    fn must_roll(&self, header: &BatchHeader, base_offset: i64, len: usize, now_ms: i64) -> bool {
+    fn roll_if_due(&mut self, header: &BatchHeader, base_offset: i64, len: usize, now_ms: i64) -> Result<(), LogError> {
         let active = self.active();
         if !active.has_batches() {
-            return false;
+            return Ok(());
         }
         let full = u64::from(active.size) + len as u64 > u64::from(self.config.segment_bytes);
         let clock = if header.max_timestamp >= 0 { header.max_timestamp } else { now_ms };
         let old = active.first_timestamp >= 0 && clock.saturating_sub(active.first_timestamp) > self.config.segment_ms;
         let far = base_offset + i64::from(header.last_offset_delta.max(0)) - active.base_offset > i64::from(i32::MAX);
-        full || old || far
+        if full || old || far { self.roll() } else { Ok(()) }
     }
 }
 
-/// `None` where only room was lacking.
-pub(super) fn unless_full<T>(result: Result<T, LogError>) -> Result<Option<T>, LogError> {
+/// `None` where only room or a descriptor was lacking.
+pub(super) fn unless_lacking<T>(result: Result<T, LogError>) -> Result<Option<T>, LogError> {
     match result {
-        Err(LogError::Io { cause, .. })
-            if matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
-        {
-            Ok(None)
-        }
+        Err(LogError::Io { cause, .. }) if is_lack(&cause) => Ok(None),
         result => result.map(Some),
     }
 }

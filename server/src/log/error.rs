@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use crate::os::disk::lacks_descriptors;
+
 /// A log could not be opened, synced or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -49,6 +51,13 @@ pub enum LogError {
         /// What is wrong.
         what: String,
     },
+}
+
+impl LogError {
+    /// Only a file descriptor was lacking: nothing happened to the file.
+    pub fn lacks_descriptors(&self) -> bool {
+        matches!(self, Self::Io { cause, .. } if lacks_descriptors(cause))
+    }
 }
 
 /// A frame was not appended. After `Io` the log is finished: how much was written is unknown.

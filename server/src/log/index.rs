@@ -11,7 +11,7 @@ use std::{io::IoSlice, path::Path, sync::OnceLock};
 use super::error::{LogError, at};
 use crate::os::{
     checksum,
-    disk::{Disk, OpenMode, SharedFile},
+    disk::{Disk, OpenMode, SharedFile, lacks_descriptors},
 };
 
 /// Bytes of a row.
@@ -52,7 +52,7 @@ impl Row {
         out
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.first_chunk::<ROW_LEN>()?;
         let long = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
         let word = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
@@ -75,9 +75,14 @@ pub(super) struct SegmentIndex {
     tail: Vec<Row>,
 }
 
-/// A row that should be there is not, or does not check: the file must be rebuilt.
-#[derive(Debug)]
-pub(super) struct BadIndex;
+/// Why a row cannot be had.
+#[derive(Debug, PartialEq)]
+pub(super) enum BadIndex {
+    /// It is not there, or does not check: the file must be rebuilt.
+    Damaged,
+    /// No descriptor for the file now.
+    Closed,
+}
 
 impl SegmentIndex {
     /// An index whose file already holds so many rows.
@@ -121,12 +126,12 @@ impl SegmentIndex {
     /// The row at a place, from 0.
     pub fn row(&self, disk: &dyn Disk, path: &Path, place: usize) -> Result<Row, BadIndex> {
         if place >= self.flushed {
-            return self.tail.get(place - self.flushed).copied().ok_or(BadIndex);
+            return self.tail.get(place - self.flushed).copied().ok_or(BadIndex::Damaged);
         }
         let mut bytes = [0; ROW_LEN];
         let file = self.file(disk, path)?;
-        file.read_exact_at(&mut bytes, (place * ROW_LEN) as u64).map_err(|_| BadIndex)?;
-        Row::decode(&bytes).ok_or(BadIndex)
+        file.read_exact_at(&mut bytes, (place * ROW_LEN) as u64).map_err(|_| BadIndex::Damaged)?;
+        Row::decode(&bytes).ok_or(BadIndex::Damaged)
     }
 
     /// The last row for which `before` holds; `before` must hold for a prefix of the rows.
@@ -136,6 +141,16 @@ impl SegmentIndex {
         path: &Path,
         before: impl Fn(&Row) -> bool,
     ) -> Result<Option<Row>, BadIndex> {
+        Ok(self.last_place_where(disk, path, before)?.map(|(_, row)| row))
+    }
+
+    /// As [`Self::last_where`], with the row's place.
+    pub fn last_place_where(
+        &self,
+        disk: &dyn Disk,
+        path: &Path,
+        before: impl Fn(&Row) -> bool,
+    ) -> Result<Option<(usize, Row)>, BadIndex> {
         let (mut low, mut high) = (0, self.len());
         if let Some(first) = self.tail.first() {
             if before(first) {
@@ -149,7 +164,7 @@ impl SegmentIndex {
             let middle = low + (high - low) / 2;
             let row = self.row(disk, path, middle)?;
             if before(&row) {
-                found = Some(row);
+                found = Some((middle, row));
                 low = middle + 1;
             } else {
                 high = middle;
@@ -165,9 +180,9 @@ impl SegmentIndex {
         for start in (0..self.flushed).step_by(SCAN_ROWS) {
             let rows = SCAN_ROWS.min(self.flushed - start);
             let piece = &mut bytes[..rows * ROW_LEN];
-            self.file(disk, path)?.read_exact_at(piece, (start * ROW_LEN) as u64).map_err(|_| BadIndex)?;
+            self.file(disk, path)?.read_exact_at(piece, (start * ROW_LEN) as u64).map_err(|_| BadIndex::Damaged)?;
             for row in piece.chunks_exact(ROW_LEN) {
-                let row = Row::decode(row).ok_or(BadIndex)?;
+                let row = Row::decode(row).ok_or(BadIndex::Damaged)?;
                 frames.extend((row.internal_len > 0).then_some((row.position, row.internal_len)));
             }
         }
@@ -207,7 +222,9 @@ impl SegmentIndex {
         if let Some(file) = self.file.get() {
             return Ok(file);
         }
-        let file = disk.open(path, OpenMode::ReadWrite).map_err(|_| BadIndex)?;
+        let closed =
+            |cause: std::io::Error| if lacks_descriptors(&cause) { BadIndex::Closed } else { BadIndex::Damaged };
+        let file = disk.open(path, OpenMode::ReadWrite).map_err(closed)?;
         Ok(self.file.get_or_init(|| file))
     }
 }

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     LogEnd,
+    append::unless_lacking,
     config::{LogConfig, LogIdentity},
     error::{LogError, at},
     frame::{InternalKind, SegmentHeader},
@@ -335,7 +336,8 @@ impl Log {
         self.dirty_dir || !self.dirty.is_empty()
     }
 
-    /// Writes out what is kept in memory and says what to sync. The caller holds the log's lock; the syncs come later.
+    /// Writes out what is kept in memory and says what to sync. The caller holds the log's lock; the syncs come later. Index
+    /// rows and producers that lack room or descriptors stay in memory: a start learns them from the segments.
     ///
     /// # Errors
     /// The disk's: the log is finished.
@@ -343,11 +345,13 @@ impl Log {
         let (disk, dir) = (self.disk.clone(), self.dir.clone());
         let active = self.active_mut();
         let index_path = active.index_path(&dir);
-        let index = active.index.flush(&*disk, &index_path)?;
+        let index = unless_lacking(active.index.flush(&*disk, &index_path))?.flatten();
         self.dirty.extend(index);
         // one found at the start may be in the page cache only
-        if self.next_offset > 0 && self.snapshot_written != self.next_offset {
-            self.snapshot_producers()?;
+        if self.next_offset > 0
+            && self.snapshot_written != self.next_offset
+            && unless_lacking(self.snapshot_producers())?.is_some()
+        {
             self.dirty_dir = true;
             self.snapshot_written = self.next_offset;
             if self.checkpoint_snapshots.back() != Some(&self.next_offset) {
@@ -363,6 +367,12 @@ impl Log {
             files: std::mem::take(&mut self.dirty),
             dir,
         })
+    }
+
+    /// Takes back what was captured and could not be synced, for want of descriptors alone: it is still to be synced.
+    pub fn take_back(&mut self, capture: &Capture) {
+        self.dirty.extend(capture.files.iter().cloned());
+        self.dirty_dir |= capture.dir.is_some();
     }
 
     /// The last two checkpoints may need theirs; a segment's own stays with the segment.

@@ -99,12 +99,7 @@ impl Log {
     fn read_segment(&self, place: usize, segment: &Segment, wanted: &Wanted) -> Result<Option<ReadSlices>, ReadError> {
         let Wanted { offset, max_bytes, min_one, upper } = *wanted;
         let (disk, dir) = (&*self.disk, &*self.dir);
-        let found = segment.find(disk, dir, offset).map_err(|error| self.as_damage(place, offset, error))?;
-        let next_base = self.segments.get(place + 1).map_or(self.next_offset, |next| next.base_offset);
-        if found.is_some_and(|frame| frame.header.base_offset >= next_base) {
-            // no checksum covers a base offset
-            return Err(ReadError::Damaged { from: offset, to: next_base });
-        }
+        let found = self.find_fitting(place, segment, offset)?;
         let Some(first) = found.filter(|frame| frame.header.base_offset < upper) else { return Ok(None) };
         let start = first.position as u32;
         let end = self.position_of(place, segment, upper)?;
@@ -143,6 +138,11 @@ impl Log {
             && let Some((_, position)) = self.recent.iter().find(|(next_offset, _)| *next_offset == upper)
         {
             return Ok(*position);
+        }
+        // a row knows the place better than the frames, one of which may be what is wrong
+        let row = segment.row_where(&*self.disk, &self.dir, |row| row.offset <= upper);
+        if let Some(row) = row.filter(|row| row.offset == upper) {
+            return Ok(row.position);
         }
         let found = segment.find(&*self.disk, &self.dir, upper).map_err(|error| self.as_damage(place, upper, error))?;
         Ok(found.map_or(segment.size, |frame| frame.position as u32))

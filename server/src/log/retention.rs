@@ -1,7 +1,7 @@
 //! What retention would like to drop, and dropping it. The owner decides: the new log start is journaled before files go.
 
 use super::{
-    append::unless_full,
+    append::unless_lacking,
     error::{LogError, ReadError},
     log::Log,
 };
@@ -97,8 +97,8 @@ impl Log {
     fn roll_expired(&mut self) -> Result<(), LogError> {
         let all = self.log_start_offset == self.next_offset && self.next_offset > self.active().base_offset;
         if all && self.active().has_batches() {
-            // on a full disk the others go, and this one at the next round
-            unless_full(self.roll())?;
+            // without room or descriptors the others go, and this one at the next round
+            unless_lacking(self.roll())?;
         }
         Ok(())
     }

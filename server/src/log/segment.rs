@@ -13,7 +13,7 @@ use tidemark_record::BatchHeader;
 use super::{
     error::{LogError, at},
     frame::{HEADER_FRAME_LEN, SegmentHeader},
-    index::{ROW_LEN, Row, SegmentIndex},
+    index::{BadIndex, ROW_LEN, Row, SegmentIndex},
     walk::{FrameWalk, WalkedFrame},
 };
 use crate::os::{
@@ -107,6 +107,11 @@ impl Segment {
         self.index.close_file();
     }
 
+    /// Whether so many bytes more leave it as large as a segment may be.
+    pub fn holds(&self, len: usize) -> bool {
+        self.size as usize + len <= i32::MAX as usize
+    }
+
     pub fn has_batches(&self) -> bool {
         self.size as usize > HEADER_FRAME_LEN
     }
@@ -143,7 +148,7 @@ impl Segment {
         flush
     }
 
-    /// The last row, the one that tells a sealed segment's largest timestamp.
+    /// The last row, the one that tells a sealed segment's largest timestamp. Once, though an earlier try failed behind it.
     pub fn seal(
         &mut self,
         disk: &dyn Disk,
@@ -152,15 +157,12 @@ impl Segment {
         next_offset: i64,
     ) -> Result<Option<SharedFile>, LogError> {
         let (timestamp, position, running_crc) = (self.max_timestamp, self.size, self.running_crc);
-        self.index.push(Row {
-            index: next_index,
-            offset: next_offset,
-            timestamp,
-            position,
-            running_crc,
-            internal_len: 0,
-        });
-        self.index.flush(disk, &self.index_path(dir))
+        let row = Row { index: next_index, offset: next_offset, timestamp, position, running_crc, internal_len: 0 };
+        let (path, last) = (self.index_path(dir), self.index.len().checked_sub(1));
+        if last.and_then(|last| self.index.row(disk, &path, last).ok()) != Some(row) {
+            self.index.push(row);
+        }
+        self.index.flush(disk, &path)
     }
 
     /// The row with the largest key for which `before` holds, or `None` where the walk must start at the segment's start.
@@ -170,10 +172,17 @@ impl Segment {
         }
         match self.index.last_where(disk, &self.index_path(dir), before) {
             Ok(row) => row.filter(|row| row.position <= self.size),
-            Err(_) => {
-                self.index_bad.store(true, Ordering::Relaxed);
+            Err(error) => {
+                self.index_failed(&error);
                 None
             }
+        }
+    }
+
+    /// A walk takes the index's place; for good, if it is damaged.
+    fn index_failed(&self, error: &BadIndex) {
+        if *error == BadIndex::Damaged {
+            self.index_bad.store(true, Ordering::Relaxed);
         }
     }
 
@@ -181,10 +190,39 @@ impl Segment {
         self.index_bad.load(Ordering::Relaxed)
     }
 
+    /// The last row at or before an offset, and the one behind it; `None` where the index cannot be used.
+    pub fn rows_around(&self, disk: &dyn Disk, dir: &Path, offset: i64) -> Option<(Option<Row>, Option<Row>)> {
+        if self.index_is_bad() {
+            return None;
+        }
+        let path = self.index_path(dir);
+        let around = self.index.last_place_where(disk, &path, |row| row.offset <= offset).and_then(|found| {
+            let next = found.map_or(0, |(place, _)| place + 1);
+            let next_row = if next < self.index.len() { Some(self.index.row(disk, &path, next)?) } else { None };
+            Ok((found.map(|(_, row)| row), next_row))
+        });
+        match around {
+            Ok((row, next_row)) => {
+                let inside = |row: &Row| row.position <= self.size;
+                Some((row.filter(inside), next_row.filter(inside)))
+            }
+            Err(error) => {
+                self.index_failed(&error);
+                None
+            }
+        }
+    }
+
+    /// A walk from a row, or from the segment's start.
+    pub fn walk_from_row(&self, disk: &dyn Disk, dir: &Path, row: Option<Row>) -> Result<FrameWalk, LogError> {
+        let position = row.map_or(0, |row| row.position);
+        Ok(FrameWalk::new(self.file(disk, dir)?, &self.path(dir), position.into(), self.size.into()))
+    }
+
     /// A walk from the frame that holds `offset` or one shortly before it.
     pub fn walk_from(&self, disk: &dyn Disk, dir: &Path, offset: i64) -> Result<FrameWalk, LogError> {
-        let position = self.row_where(disk, dir, |row| row.offset <= offset).map_or(0, |row| row.position);
-        Ok(FrameWalk::new(self.file(disk, dir)?, &self.path(dir), position.into(), self.size.into()))
+        let row = self.row_where(disk, dir, |row| row.offset <= offset);
+        self.walk_from_row(disk, dir, row)
     }
 
     /// The first batch that ends behind `offset`.
@@ -203,12 +241,18 @@ impl Segment {
         if let Some(known) = self.internals.get() {
             return Ok(known);
         }
-        let indexed =
-            if self.index_is_bad() { None } else { self.index.internal_frames(disk, &self.index_path(dir)).ok() };
-        let frames = match indexed.filter(|frames| frames.first().is_some_and(|(position, _)| *position == 0)) {
-            Some(frames) => frames,
-            None => {
-                self.index_bad.store(true, Ordering::Relaxed);
+        let indexed = if self.index_is_bad() {
+            Err(BadIndex::Damaged)
+        } else {
+            self.index.internal_frames(disk, &self.index_path(dir)).and_then(|frames| {
+                let whole = frames.first().is_some_and(|(position, _)| *position == 0);
+                if whole { Ok(frames) } else { Err(BadIndex::Damaged) }
+            })
+        };
+        let frames = match indexed {
+            Ok(frames) => frames,
+            Err(error) => {
+                self.index_failed(&error);
                 let mut frames = Vec::new();
                 let mut walk = FrameWalk::new(self.file(disk, dir)?, &self.path(dir), 0, self.size.into());
                 while let Some(frame) = walk.next_frame()? {

@@ -2,7 +2,7 @@
 
 use tidemark_record::{BatchHeader, HEADER_LEN, RecordStream, TimestampType, inflate::INFLATED_BYTES_MAX};
 
-use super::{error::ReadError, log::Log, walk::FrameWalk};
+use super::{error::ReadError, fit::Fit, log::Log, walk::FrameWalk};
 
 /// A record found by its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +77,12 @@ impl Log {
         // a row knows the largest timestamp before it: nothing before the last row below the target can match
         let row = self.segments[place].row_where(&*self.disk, &self.dir, |row| row.timestamp < target);
         let mut walk = self.walk(place, row.map_or(0, |row| row.position))?;
+        let mut fit = Fit::new(self, place, row);
         while let Some(frame) = walk.next_frame()? {
             let header = frame.header;
+            if !fit.takes(&frame) {
+                return Err(fit.damaged());
+            }
             if header.is_internal() || header.max_timestamp < target || header.next_offset() <= self.log_start_offset {
                 continue;
             }

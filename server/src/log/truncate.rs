@@ -2,6 +2,7 @@
 //! reader holds a range.
 
 use super::{
+    append::unless_lacking,
     error::{LogError, at},
     log::Log,
     walk::FrameWalk,
@@ -25,7 +26,9 @@ impl Log {
         self.cut_active(next_index)?;
         let undone = self.producers.truncate(self.next_offset);
         self.epochs.truncate_from_end(self.next_offset, self.next_index);
-        self.epochs.write(&*self.disk, &self.dir)?;
+        if unless_lacking(self.epochs.write(&*self.disk, &self.dir))?.is_none() {
+            self.epochs.save_later();
+        }
         self.recent.clear();
         self.quarantined.retain(|(from, _)| *from < self.next_offset);
         // offsets below the log start were given out once: a gap before it does not bring them back
@@ -69,7 +72,7 @@ impl Log {
             next_offset = frame.header.next_offset();
             epoch = frame.header.partition_leader_epoch;
         }
-        crc = super::open::checksum_of(&file, &path, from.into(), position, crc)?;
+        crc = super::cut::checksum_of(&file, &path, (from.into(), position), crc)?;
         at(&path, file.set_len(position))?;
         let active = self.active_mut();
         active.forget_from(&*disk, &dir, position as u32);

@@ -1,45 +1,17 @@
 //! The image: what all applied records add up to. Topics are shared between images, so a changed image is cheap.
 
+mod snapshot;
+
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use uuid::Uuid;
 
-use super::record::MetadataRecord;
-
-/// A broker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broker {
-    /// Node id.
-    pub id: i32,
-    /// One incarnation of its process.
-    pub incarnation: Uuid,
-    /// Advertised host.
-    pub host: String,
-    /// Advertised port.
-    pub port: u16,
-    /// `broker.rack`.
-    pub rack: Option<String>,
-}
-
-/// A partition of a topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartitionInfo {
-    /// Brokers that hold it, the preferred leader first.
-    pub replicas: Vec<i32>,
-}
-
-/// A topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Topic {
-    /// Its id, never used again.
-    pub id: Uuid,
-    /// Its name.
-    pub name: String,
-    /// By number, from 0.
-    pub partitions: Vec<PartitionInfo>,
-    /// Settings that differ from their defaults.
-    pub configs: BTreeMap<String, String>,
-}
+use super::{
+    broker::Broker,
+    name::metric_name,
+    record::MetadataRecord,
+    topic::{NO_BROKER, PartitionInfo, Topic},
+};
 
 /// The cluster's metadata at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +20,8 @@ pub struct Image {
     brokers: BTreeMap<i32, Broker>,
     topics: BTreeMap<String, Arc<Topic>>,
     names: BTreeMap<Uuid, String>,
+    /// What topics are called in metric names → their names; those alone that can collide.
+    metric_names: BTreeMap<String, String>,
     broker_configs: BTreeMap<i32, BTreeMap<String, String>>,
     next_producer_id: i64,
     partitions: usize,
@@ -58,30 +32,13 @@ impl Image {
     pub fn apply(&mut self, record: &MetadataRecord) {
         match record {
             MetadataRecord::Cluster { cluster_id } => self.cluster_id.clone_from(cluster_id),
-            MetadataRecord::RegisterBroker { broker_id, incarnation, host, port, rack } => {
-                let (host, rack) = (host.clone(), rack.clone());
-                let broker = Broker { id: *broker_id, incarnation: *incarnation, host, port: *port, rack };
-                self.brokers.insert(*broker_id, broker);
-            }
-            MetadataRecord::CreateTopic { topic_id, name } => {
-                let topic =
-                    Topic { id: *topic_id, name: name.clone(), partitions: Vec::new(), configs: BTreeMap::new() };
-                self.names.insert(*topic_id, name.clone());
-                self.topics.insert(name.clone(), Arc::new(topic));
-            }
-            MetadataRecord::CreatePartition { topic_id, partition, replicas } => {
-                let added = self.topic_mut(topic_id).is_some_and(|topic| {
-                    let next = topic.partitions.len() == usize::try_from(*partition).unwrap_or(usize::MAX);
-                    if next {
-                        topic.partitions.push(PartitionInfo { replicas: replicas.clone() });
-                    }
-                    next
-                });
-                self.partitions += usize::from(added);
-            }
+            MetadataRecord::CreateTopic { topic_id, name } => self.create_topic(*topic_id, name),
             MetadataRecord::DeleteTopic { topic_id } => {
                 if let Some(topic) = self.names.remove(topic_id).and_then(|name| self.topics.remove(&name)) {
                     self.partitions -= topic.partitions.len();
+                    if let Some(metric_name) = metric_name(&topic.name) {
+                        self.metric_names.remove(&metric_name);
+                    }
                 }
             }
             MetadataRecord::TopicConfig { topic_id, key, value } => {
@@ -89,12 +46,98 @@ impl Image {
                     set(&mut topic.configs, key, value.as_deref());
                 }
             }
-            MetadataRecord::BrokerConfig { broker_id, key, value } => {
-                set(self.broker_configs.entry(*broker_id).or_default(), key, value.as_deref());
-            }
             MetadataRecord::ProducerIds { next_producer_id } => {
                 self.next_producer_id = self.next_producer_id.max(*next_producer_id);
             }
+            MetadataRecord::RegisterBroker { .. }
+            | MetadataRecord::FenceBroker { .. }
+            | MetadataRecord::UnfenceBroker { .. }
+            | MetadataRecord::UnregisterBroker { .. }
+            | MetadataRecord::BrokerConfig { .. } => self.apply_to_broker(record),
+            MetadataRecord::CreatePartition { .. }
+            | MetadataRecord::PartitionState { .. }
+            | MetadataRecord::PartitionReplicas { .. }
+            | MetadataRecord::PartitionTarget { .. } => self.apply_to_partition(record),
+        }
+    }
+
+    fn apply_to_broker(&mut self, record: &MetadataRecord) {
+        match record {
+            MetadataRecord::RegisterBroker { broker_id, incarnation, host, port, rack, raft, directory_id, fenced } => {
+                let broker = Broker {
+                    id: *broker_id,
+                    incarnation: *incarnation,
+                    directory_id: *directory_id,
+                    host: host.clone(),
+                    port: *port,
+                    rack: rack.clone(),
+                    raft: raft.clone(),
+                    fenced: *fenced,
+                };
+                self.brokers.insert(*broker_id, broker);
+            }
+            MetadataRecord::FenceBroker { broker_id, incarnation } => self.fence(*broker_id, incarnation, true),
+            MetadataRecord::UnfenceBroker { broker_id, incarnation } => self.fence(*broker_id, incarnation, false),
+            MetadataRecord::UnregisterBroker { broker_id } => drop(self.brokers.remove(broker_id)),
+            MetadataRecord::BrokerConfig { broker_id, key, value } => {
+                let configs = self.broker_configs.entry(*broker_id).or_default();
+                set(configs, key, value.as_deref());
+                if configs.is_empty() {
+                    self.broker_configs.remove(broker_id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn fence(&mut self, broker_id: i32, incarnation: &Uuid, fenced: bool) {
+        if let Some(broker) = self.brokers.get_mut(&broker_id).filter(|broker| broker.incarnation == *incarnation) {
+            broker.fenced = fenced;
+        }
+    }
+
+    fn create_topic(&mut self, topic_id: Uuid, name: &str) {
+        if self.topics.contains_key(name) || self.names.contains_key(&topic_id) {
+            return;
+        }
+        let topic = Topic { id: topic_id, name: name.to_owned(), partitions: Vec::new(), configs: BTreeMap::new() };
+        self.names.insert(topic_id, name.to_owned());
+        if let Some(metric_name) = metric_name(name) {
+            self.metric_names.insert(metric_name, name.to_owned());
+        }
+        self.topics.insert(name.to_owned(), Arc::new(topic));
+    }
+
+    fn apply_to_partition(&mut self, record: &MetadataRecord) {
+        match record {
+            MetadataRecord::CreatePartition { topic_id, partition, replicas } => {
+                let added = self.topic_mut(topic_id).is_some_and(|topic| {
+                    let next = usize::try_from(*partition) == Ok(topic.partitions.len());
+                    if next {
+                        topic.partitions.push(PartitionInfo::new(replicas.clone()));
+                    }
+                    next
+                });
+                self.partitions += usize::from(added);
+            }
+            MetadataRecord::PartitionState { topic_id, partition, leader, leader_epoch, isr } => {
+                let known = self.partition_mut(topic_id, *partition);
+                if let Some(known) = known.filter(|known| *leader_epoch >= known.leader_epoch) {
+                    (known.leader, known.leader_epoch) = (*leader, *leader_epoch);
+                    known.isr.clone_from(isr);
+                }
+            }
+            MetadataRecord::PartitionReplicas { topic_id, partition, replicas, last_incarnation } => {
+                if let Some(known) = self.partition_mut(topic_id, *partition) {
+                    known.set_replicas(replicas, *last_incarnation);
+                }
+            }
+            MetadataRecord::PartitionTarget { topic_id, partition, target } => {
+                if let Some(known) = self.partition_mut(topic_id, *partition) {
+                    known.set_target(target.as_deref());
+                }
+            }
+            _ => {}
         }
     }
 
@@ -103,12 +146,16 @@ impl Image {
         self.topics.get_mut(name).map(Arc::make_mut)
     }
 
+    fn partition_mut(&mut self, topic_id: &Uuid, index: i32) -> Option<&mut PartitionInfo> {
+        self.topic_mut(topic_id)?.partitions.get_mut(usize::try_from(index).ok()?)
+    }
+
     /// The cluster's id; empty before the first record.
     pub fn cluster_id(&self) -> &str {
         &self.cluster_id
     }
 
-    /// Brokers by id.
+    /// Brokers by id, fenced ones too.
     pub fn brokers(&self) -> impl ExactSizeIterator<Item = &Broker> {
         self.brokers.values()
     }
@@ -116,6 +163,20 @@ impl Image {
     /// A broker.
     pub fn broker(&self, id: i32) -> Option<&Broker> {
         self.brokers.get(&id)
+    }
+
+    /// Whether a broker is registered and not fenced.
+    pub fn is_available(&self, broker_id: i32) -> bool {
+        self.broker(broker_id).is_some_and(|broker| !broker.fenced)
+    }
+
+    /// The broker that leads a partition, if it is known and available. The only replica of a partition leads it.
+    pub fn leader_of(&self, partition: &PartitionInfo) -> Option<i32> {
+        let leader = match (partition.leader, partition.replicas.as_slice()) {
+            (NO_BROKER, [only]) => only.broker_id,
+            (leader, _) => leader,
+        };
+        self.is_available(leader).then_some(leader)
     }
 
     /// Topics by name.
@@ -131,6 +192,11 @@ impl Image {
     /// A topic.
     pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
         self.topics.get(name)
+    }
+
+    /// The topic whose metric names would be those of a topic of this name.
+    pub fn topic_colliding(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.topics.get(self.metric_names.get(&metric_name(name)?)?)
     }
 
     /// A topic by its id.
@@ -162,23 +228,4 @@ fn set(configs: &mut BTreeMap<String, String>, key: &str, value: Option<&str>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_topic_made_anew_has_another_id_and_no_old_settings() {
-        let (old, new) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let mut image = Image::default();
-        let create = |topic_id| MetadataRecord::CreateTopic { topic_id, name: "t".into() };
-        image.apply(&create(old));
-        image.apply(&MetadataRecord::CreatePartition { topic_id: old, partition: 0, replicas: vec![1] });
-        image.apply(&MetadataRecord::CreatePartition { topic_id: old, partition: 5, replicas: vec![1] });
-        image.apply(&MetadataRecord::TopicConfig { topic_id: old, key: "k".into(), value: Some("v".into()) });
-        let before = image.clone();
-        image.apply(&MetadataRecord::DeleteTopic { topic_id: old });
-        image.apply(&create(new));
-        assert_eq!((before.partition_count(), image.partition_count()), (1, 0));
-        assert!(image.topic_by_id(old).is_none() && image.topic("t").unwrap().configs.is_empty());
-        assert_eq!(before.topic("t").unwrap().configs["k"], "v", "older images stay as they were");
-    }
-}
+mod tests;

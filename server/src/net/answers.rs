@@ -8,8 +8,11 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{budget::Charge, close::Close};
-use crate::api::{Part, Reply, ReplyHeader, Waiting};
+use super::close::Close;
+use crate::{
+    api::{Part, Reply, ReplyHeader, Waiting},
+    os::budget::Charge,
+};
 
 /// An answer, or the wait for one.
 pub(super) struct Answer {

@@ -16,12 +16,14 @@ use super::{
 };
 use crate::{
     api::{ConnectionInfo, Dispatched, Handling, Part},
-    os::network::Stream,
+    os::{budget::Budget, network::Stream},
 };
 
 /// A connection and all it holds.
 pub(super) struct Connection {
     net: Arc<Net>,
+    /// What its frames are charged to.
+    budget: Budget,
     info: Arc<ConnectionInfo>,
     stream: Stream,
     reader: FrameReader,
@@ -43,12 +45,13 @@ enum Event {
 impl Connection {
     pub(super) fn new(
         net: Arc<Net>,
+        budget: Budget,
         info: Arc<ConnectionInfo>,
         stream: Stream,
         shutdown: watch::Receiver<bool>,
     ) -> Self {
         let (reader, answers, writer) = (FrameReader::new(), Answers::default(), Writer::default());
-        Self { net, info, stream, reader, answers, writer, shutdown, ending: None }
+        Self { net, budget, info, stream, reader, answers, writer, shutdown, ending: None }
     }
 
     /// Serves it until it closes; says why.
@@ -69,13 +72,13 @@ impl Connection {
     }
 
     async fn step(&mut self) -> Result<(), Close> {
-        let Self { net, stream, reader, answers, shutdown, ending, .. } = self;
+        let Self { net, budget, stream, reader, answers, shutdown, ending, .. } = self;
         let waits = !answers.is_empty();
         let may_read = ending.is_none() && answers.may_read(net.config.pipelined_max);
         let drain_deadline = ending.as_ref().map(|(_, deadline)| *deadline);
         let read = async {
             if may_read {
-                Event::Frame(reader.next(stream, &net.config, &net.budget).await)
+                Event::Frame(reader.next(stream, &net.config, budget).await)
             } else {
                 Event::PeerClosed(reader.look_ahead(stream).await)
             }
@@ -113,7 +116,7 @@ impl Connection {
         let since = Instant::now();
         let Dispatched { header, handling, api } =
             self.net.dispatcher.dispatch(&self.info, frame.bytes.clone()).map_err(Close::Refused)?;
-        let charge = if frame.charge.is_some() { self.reader.reuse(frame, &self.net.budget) } else { None };
+        let charge = if frame.charge.is_some() { self.reader.reuse(frame, &self.budget) } else { None };
         let state = match handling {
             Handling::Ready(reply) => State::Ready(reply),
             Handling::Pipelined(waiting) => State::Waiting { waiting, exclusive: false },

@@ -11,12 +11,11 @@ use std::{future::pending, time::Duration};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::time::{Instant, timeout_at};
 
-use super::{
+use super::{close::Close, config::NetConfig};
+use crate::os::{
     budget::{Budget, Charge},
-    close::Close,
-    config::NetConfig,
+    network::Stream,
 };
-use crate::os::network::Stream;
 
 /// Room for the first bytes of a frame, and for small frames behind each other.
 const FIRST_BYTES: usize = 16 * 1024;
@@ -85,7 +84,7 @@ impl FrameReader {
             if whole > self.buf.capacity() && self.buf.len() >= self.first_bytes {
                 // not while holding what an earlier frame took: two that wait for each other would wait for ever
                 self.charge = None;
-                self.charge = budget.charge(whole).await;
+                self.charge = Some(budget.charge(whole).await);
                 self.buf.reserve(whole - self.buf.len());
                 // waiting for memory was not the peer's fault
                 self.started = Some(Instant::now());

@@ -61,16 +61,21 @@ fn start(
     alive: mpsc::Sender<()>,
 ) {
     let peer = info.peer;
-    let admission = match net.quota.admit(peer) {
-        Ok(admission) => admission,
-        Err(why) => return not_admitted(net, peer, why),
+    // the bridge has limits of its own, and is not the clients that come from this machine
+    let admission = match stream {
+        Stream::Tcp(_) => match net.quota.admit(peer) {
+            Ok(admission) => Some(admission),
+            Err(why) => return not_admitted(net, peer, why),
+        },
+        Stream::InProcess(_) => None,
     };
+    let budget = admission.as_ref().map_or(&net.budget, |admission| &admission.budget).clone();
     let net = net.clone();
     net.metrics.connections.add(1);
     net.metrics.accepted.increment();
     let open = Open { net: net.clone() };
     tasks::spawn(TaskKind::Connection, async move {
-        let close = Connection::new(net.clone(), Arc::new(info), stream, shutdown).run().await;
+        let close = Connection::new(net.clone(), budget, Arc::new(info), stream, shutdown).run().await;
         closed(&net, peer, &close);
         drop((open, admission, alive));
     });

@@ -10,13 +10,11 @@
 //! Not here: what is in a frame beyond its length (`api`), TLS, who may do what.
 
 mod answers;
-mod budget;
 mod close;
 mod config;
 mod connection;
 mod frame;
 mod listener;
-mod log_limit;
 mod quota;
 mod serve;
 mod writer;

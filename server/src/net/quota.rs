@@ -1,4 +1,5 @@
-//! How many connections there may be: in all, per address, and new ones per address and second.
+//! How many connections there may be: in all, per address, and new ones per address and second. And what part of the
+//! memory budget those of one address share. Connections inside the process are not counted.
 
 use std::{
     collections::HashMap,
@@ -10,6 +11,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::config::NetConfig;
+use crate::os::budget::Budget;
 
 /// Addresses without a connection are forgotten once this many are known.
 const ADDRESSES_KEPT: usize = 4096;
@@ -19,6 +21,7 @@ const RATE_WINDOW: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Quota {
     state: Mutex<State>,
+    budget: Budget,
     max: usize,
     per_ip_max: usize,
     per_ip_per_s: u32,
@@ -33,6 +36,7 @@ struct State {
 #[derive(Debug)]
 struct Address {
     open: usize,
+    budget: Budget,
     window_start: Instant,
     made_in_window: u32,
 }
@@ -66,12 +70,15 @@ impl NotAdmitted {
 pub(super) struct Admission {
     quota: Arc<Quota>,
     ip: IpAddr,
+    /// Its address's part of the memory.
+    pub(super) budget: Budget,
 }
 
 impl Quota {
-    pub(super) fn new(config: &NetConfig) -> Arc<Self> {
+    pub(super) fn new(config: &NetConfig, budget: &Budget) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
+            budget: budget.clone(),
             max: config.connections_max,
             per_ip_max: config.connections_per_ip_max,
             per_ip_per_s: config.connections_per_ip_per_s,
@@ -93,7 +100,8 @@ impl Quota {
         if state.addresses.len() >= ADDRESSES_KEPT {
             state.addresses.retain(|_, address| address.open > 0 || now < address.window_start + RATE_WINDOW);
         }
-        let address = state.addresses.entry(ip).or_insert(Address { open: 0, window_start: now, made_in_window: 0 });
+        let fresh = || Address { open: 0, budget: self.budget.part_of_one(), window_start: now, made_in_window: 0 };
+        let address = state.addresses.entry(ip).or_insert_with(fresh);
         if now >= address.window_start + RATE_WINDOW {
             (address.window_start, address.made_in_window) = (now, 0);
         }
@@ -105,8 +113,9 @@ impl Quota {
             return Err(NotAdmitted::PerIp);
         }
         address.open += 1;
+        let budget = address.budget.clone();
         state.open += 1;
-        Ok(Admission { quota: self.clone(), ip })
+        Ok(Admission { quota: self.clone(), ip, budget })
     }
 }
 
@@ -125,12 +134,13 @@ mod tests {
     use super::*;
 
     fn quota() -> Arc<Quota> {
-        Quota::new(&NetConfig {
+        let config = NetConfig {
             connections_max: 4,
             connections_per_ip_max: 2,
             connections_per_ip_per_s: 3,
             ..NetConfig::default()
-        })
+        };
+        Quota::new(&config, &Budget::new(config.memory_bytes_max))
     }
 
     #[tokio::test(start_paused = true)]

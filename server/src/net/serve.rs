@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{budget::Budget, config::NetConfig, listener::accept_loop, log_limit::LogLimit, quota::Quota};
+use super::{config::NetConfig, listener::accept_loop, quota::Quota};
 use crate::{
     api::Dispatcher,
-    metrics::{Counter, Gauge, Registry},
-    os::network::Listener,
+    metrics::{Counter, Gauge, LogLimit, Registry},
+    os::{budget::Budget, network::Listener},
     tasks::{self, TaskKind},
 };
 
@@ -26,9 +26,10 @@ pub struct Net {
 impl Net {
     /// Limits and metrics for any number of listeners.
     pub fn new(config: NetConfig, dispatcher: Dispatcher, registry: &Registry) -> Arc<Self> {
+        let budget = Budget::new(config.memory_bytes_max);
         Arc::new(Self {
-            budget: Budget::new(config.memory_bytes_max),
-            quota: Quota::new(&config),
+            quota: Quota::new(&config, &budget),
+            budget,
             log_limit: LogLimit::default(),
             metrics: NetMetrics::new(registry),
             config,

@@ -13,7 +13,7 @@ use kafka_protocol::messages::{
 use tidemark_record::BatchBuilder;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     sync::watch,
     task::JoinHandle,
     time::{Instant, timeout},
@@ -59,10 +59,17 @@ impl Room {
 
     /// Opens a TCP port on the same room.
     async fn connect_tcp(&self) -> TcpStream {
+        self.connect_tcp_from("127.0.0.1").await
+    }
+
+    /// The same from another address of this machine.
+    async fn connect_tcp_from(&self, from: &str) -> TcpStream {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         self.net.serve(listener, "localhost", 9092, self.shutdown.subscribe());
-        TcpStream::connect(address).await.unwrap()
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((from.parse::<std::net::Ipv4Addr>().unwrap(), 0).into()).unwrap();
+        socket.connect(address).await.unwrap()
     }
 
     fn closed(&self, reason: &str) -> bool {
@@ -271,12 +278,43 @@ async fn a_peer_that_closed_its_sending_side_still_gets_its_answers() {
 #[tokio::test]
 async fn too_many_connections_are_refused_and_others_stay() {
     let room = Room::new(NetConfig { connections_per_ip_max: 2, ..NetConfig::default() }).await;
-    let (mut first, _second) = (room.connect().await, room.connect().await);
-    let mut third = room.connect().await;
+    let _bridge = (room.connect().await, room.connect().await, room.connect().await);
+    let (mut first, mut second) = (room.connect_tcp().await, room.connect_tcp().await);
+    for stream in [&mut first, &mut second] {
+        stream.write_all(&api_versions(8)).await.unwrap();
+        assert_eq!(next_answer(stream).await, 8, "those inside the process count for nobody");
+    }
+    let mut third = room.connect_tcp().await;
     assert!(is_closed(&mut third).await);
     assert!(room.registry.render().contains("tidemark_connections_refused_total{reason=\"per_ip\"} 1\n"));
     first.write_all(&api_versions(9)).await.unwrap();
     assert_eq!(next_answer(&mut first).await, 9);
+}
+
+#[tokio::test]
+async fn slow_frames_from_one_address_hold_up_no_other() {
+    let room = Room::new(NetConfig { memory_bytes_max: 8 << 20, ..NetConfig::default() }).await;
+    let long = long_request(1, 1 << 20);
+    let mut slow = Vec::new();
+    // enough of them for the whole budget
+    for _ in 0..8 {
+        let mut stream = room.connect_tcp_from("127.0.0.1").await;
+        stream.write_all(&long[..128 << 10]).await.unwrap();
+        slow.push(stream);
+    }
+    while room.net.budget.free_bytes() > 7 << 20 {
+        tokio::task::yield_now().await;
+    }
+    let mut other = room.connect_tcp_from("127.0.0.2").await;
+    other.write_all(&long).await.unwrap();
+    assert_eq!(timeout(Duration::from_secs(20), next_answer(&mut other)).await.unwrap(), 1);
+    assert!(room.net.budget.free_bytes() >= 6 << 20, "a quarter is for one address");
+    // they get their turn one after the other
+    let rest = slow.iter_mut().map(async |stream| {
+        stream.write_all(&long[128 << 10..]).await.unwrap();
+        next_answer(stream).await
+    });
+    assert_eq!(futures_util::future::join_all(rest).await, [1; 8]);
 }
 
 #[tokio::test]
@@ -359,7 +397,7 @@ async fn ready_answers_behind_one_that_waits_are_held_up_to_a_bound() {
     let mut held = 0;
     while answers.may_read(128) {
         let bytes = vec![0; 300 << 10].into();
-        push(&mut answers, State::Ready(Reply { parts: vec![Part::Bytes(bytes)] }));
+        push(&mut answers, State::Ready(Reply { parts: vec![Part::Bytes(bytes)], ..Reply::default() }));
         held += 1;
     }
     assert_eq!(held, 4);

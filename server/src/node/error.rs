@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::{controller::ControllerError, raft::StorageError};
+use crate::{
+    controller::ControllerError,
+    raft::{GroupError, StorageError},
+};
 
 /// The broker did not start. Nothing was acknowledged.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +19,12 @@ pub enum StartError {
     /// The metadata's log takes no records.
     #[error("this broker could not register itself: {0}")]
     Register(#[from] ControllerError),
+    /// The brokers of the cluster do not fit together.
+    #[error("{0}")]
+    Cluster(String),
+    /// A Raft group could not be started.
+    #[error("the metadata's group could not be started: {0}")]
+    Group(#[from] GroupError),
 }
 
 /// The broker could not go on.
@@ -27,4 +36,14 @@ pub enum RunError {
     /// The last checkpoint could not be written; the next start replays the journal instead.
     #[error("stopped without a last checkpoint: {0}; what was acknowledged is recovered at the next start")]
     Close(#[from] StorageError),
+    /// Another process has this broker's id.
+    #[error(
+        "another process runs as broker {broker_id}, as broker {said_by} says; give one of the two another --node-id and a directory of its own"
+    )]
+    IdTaken {
+        /// This broker.
+        broker_id: i32,
+        /// Who has a connection of the other process.
+        said_by: i32,
+    },
 }

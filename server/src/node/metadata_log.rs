@@ -1,17 +1,20 @@
 //! The metadata's log: records in batches of one partition, hidden from clients. One change is one batch.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tidemark_record::{BatchBuilder, BatchHeader, Records, batch, builder, compression::INFLATED_BYTES_MAX};
 
 use super::error::StartError;
 use crate::{
-    controller::{MetadataLog, ProposeError, Proposing},
-    metadata::{Image, MetadataRecord},
+    controller::{Committed, MetadataLog, ProposeError, Proposing, Quorum, QuorumReplica},
+    metadata::{Image, MetadataRecord, NO_BROKER},
     os::clock::Clock,
-    partition::{AppendOptions, FetchParams, Partition},
+    partition::{AppendError, AppendOptions, FetchParams, Partition},
+    raft::{NodeId, Role},
 };
 
+/// How long a change of the metadata may wait for a majority.
+const COMMIT_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes read at once at start.
 const READ_BYTES: usize = 1 << 20;
 
@@ -20,6 +23,8 @@ const READ_BYTES: usize = 1 << 20;
 pub(super) struct PartitionLog {
     pub partition: Arc<Partition>,
     pub clock: Clock,
+    /// This broker.
+    pub node_id: i32,
 }
 
 impl MetadataLog for PartitionLog {
@@ -29,26 +34,96 @@ impl MetadataLog for PartitionLog {
         for record in records {
             builder.append_plain(now_ms, None, Some(&record.encode()));
         }
-        let appended = builder.build().map_err(|error| error.to_string()).and_then(|batch| {
-            self.partition.append(&batch, &AppendOptions::coordinator()).map_err(|error| error.to_string())
+        let appended = builder.build().map_err(|error| ProposeError::Storage(error.to_string())).and_then(|batch| {
+            self.partition.append(&batch, &AppendOptions::coordinator()).map_err(|error| self.refused(&error))
         });
         Box::pin(async move {
-            let append = appended.map_err(ProposeError::Storage)?;
-            match append.committed {
-                Some(committed) => committed.await.map_err(|error| ProposeError::Storage(error.to_string())),
-                None => Ok(()),
-            }
+            // without a quorum it would hold up every other decision
+            let done = tokio::time::timeout(COMMIT_WITHIN, appended?.done()).await;
+            let placed = done.map_err(|_| self.unknown())?.map_err(|error| self.refused(&error))?;
+            Ok(Committed { base_offset: placed.base_offset, next_offset: placed.last_offset + 1 })
         })
+    }
+
+    fn end_offset(&self) -> i64 {
+        self.partition.log_end_offset()
+    }
+
+    fn quorum(&self) -> Quorum {
+        let (leader_epoch, high_watermark) = (self.partition.leader_epoch(), self.partition.high_watermark());
+        let (now_ms, own_end) = (self.clock.wall_ms(), self.partition.log_end_offset());
+        let here = |broker_id| QuorumReplica {
+            broker_id,
+            log_end_offset: own_end,
+            last_fetch_ms: now_ms,
+            last_caught_up_ms: now_ms,
+        };
+        let Some(status) = self.partition.group_status() else {
+            let (leader_id, voters) = (self.node_id, vec![here(self.node_id)]);
+            return Quorum { leader_id, leader_epoch, high_watermark, voters, observers: Vec::new() };
+        };
+        let leader_id = match status.role {
+            Role::Follower { leader, .. } => leader.map_or(NO_BROKER, NodeId::broker),
+            _ => self.node_id,
+        };
+        let replica = |node: &NodeId| {
+            let known = status.followers.iter().find(|follower| follower.node == *node);
+            let heard = known.and_then(|follower| follower.last_contact_ms).and_then(|ms| i64::try_from(ms).ok());
+            let last_fetch_ms = heard.map_or(-1, |ms| now_ms - ms);
+            let caught_up = known.is_some_and(|follower| follower.matched_index >= status.last_index);
+            let last_caught_up_ms = if caught_up { last_fetch_ms } else { -1 };
+            let log_end_offset = if caught_up { own_end } else { -1 };
+            let there = QuorumReplica { broker_id: node.broker(), log_end_offset, last_fetch_ms, last_caught_up_ms };
+            if *node == status.node { here(node.broker()) } else { there }
+        };
+        let (voters, observers) = (&status.voters, &status.learners);
+        let (voters, observers) = (voters.iter().map(replica).collect(), observers.iter().map(replica).collect());
+        Quorum { leader_id, leader_epoch, high_watermark, voters, observers }
     }
 }
 
-/// What all records of the log add up to.
+impl PartitionLog {
+    /// Whether it is committed some day is not known: as for whoever loses the leadership meanwhile.
+    fn unknown(&self) -> ProposeError {
+        let (node_id, within) = (self.node_id, COMMIT_WITHIN);
+        tracing::warn!(node_id, ?within, "metadata is not committed in time: are enough brokers up?");
+        ProposeError::NotController { leader: None }
+    }
+
+    fn refused(&self, error: &AppendError) -> ProposeError {
+        match (error, self.partition.role()) {
+            (AppendError::NotLeader, Role::Follower { leader, .. }) => {
+                ProposeError::NotController { leader: leader.map(NodeId::broker) }
+            }
+            (AppendError::NotLeader, _) => ProposeError::NotController { leader: None },
+            (error, _) => ProposeError::Storage(error.to_string()),
+        }
+    }
+}
+
+/// What all committed records of the log add up to, and the offset behind them.
 ///
 /// # Errors
 /// Damage, or a record of a newer version.
-pub(super) fn replay(partition: &Partition) -> Result<Image, StartError> {
+pub(super) fn replay(partition: &Partition) -> Result<(Image, i64), StartError> {
     let mut image = Image::default();
-    let mut offset = partition.log_start_offset().max(0);
+    let mut next = partition.log_start_offset().max(0);
+    read_batches(partition, next, |_, records, next_offset| {
+        records.iter().for_each(|record| image.apply(record));
+        next = next_offset;
+    })?;
+    Ok((image, next))
+}
+
+/// Reads the committed batches from an offset on: base offset, records, offset behind.
+///
+/// # Errors
+/// Damage, or a record of a newer version. Batches before it were handed out.
+pub(super) fn read_batches(
+    partition: &Partition,
+    mut offset: i64,
+    mut each: impl FnMut(i64, &[MetadataRecord], i64),
+) -> Result<(), StartError> {
     while offset < partition.high_watermark() {
         let params = FetchParams {
             offset,
@@ -56,30 +131,33 @@ pub(super) fn replay(partition: &Partition) -> Result<Image, StartError> {
             min_one: true,
             read_committed: false,
             current_leader_epoch: -1,
+            follower_may_serve: true,
         };
         let fetched = partition.fetch(&params).map_err(unreadable)?;
         let bytes = fetched.records.read_all().map_err(unreadable)?;
-        let next = apply_batches(&bytes, &mut image)?;
+        let next = hand_out(&bytes, &mut each)?;
         if next <= offset {
             return Err(unreadable(format!("nothing follows offset {offset}")));
         }
         offset = next;
     }
-    Ok(image)
+    Ok(())
 }
 
-/// Applies the whole batches at the front; the offset behind the last.
-fn apply_batches(mut rest: &[u8], image: &mut Image) -> Result<i64, StartError> {
+/// Hands out the whole batches at the front; the offset behind the last.
+fn hand_out(mut rest: &[u8], each: &mut impl FnMut(i64, &[MetadataRecord], i64)) -> Result<i64, StartError> {
     let mut next_offset = -1;
     while let Ok(header) = BatchHeader::parse(rest) {
         let Some((whole, after)) = rest.split_at_checked(header.size_in_bytes()) else { break };
         batch::verify(whole).map_err(unreadable)?;
-        let records = builder::inflated(&header, whole, INFLATED_BYTES_MAX).map_err(unreadable)?;
-        for record in Records::new(&records, header.records_count) {
+        let inflated = builder::inflated(&header, whole, INFLATED_BYTES_MAX).map_err(unreadable)?;
+        let mut records = Vec::new();
+        for record in Records::new(&inflated, header.records_count) {
             let value = record.map_err(unreadable)?.value.unwrap_or_default();
-            image.apply(&MetadataRecord::decode(value).map_err(unreadable)?);
+            records.push(MetadataRecord::decode(value).map_err(unreadable)?);
         }
         next_offset = header.next_offset();
+        each(header.base_offset, &records, next_offset);
         rest = after;
     }
     Ok(next_offset)

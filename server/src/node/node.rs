@@ -5,19 +5,20 @@ use std::{future::Future, sync::Arc};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
+    cluster::{Cluster, Follower},
     error::{RunError, StartError},
     metadata_log::{self, PartitionLog},
 };
 use crate::{
-    api::{Broker, Dispatcher, FetchSessions},
+    api::{Broker, Dispatcher, FetchSessions, Forward},
     config::Config,
-    controller::{Controller, ImageHandle, ImageListener},
-    metadata::Image,
+    controller::{Controller, ImageHandle, Registration},
+    metadata::Endpoint,
     metrics::{Gauge, Registry},
     net::Net,
     os::{clock::Clock, descriptors, disk::SharedDisk, network::Listener, random::Random},
     partition::Partitions,
-    raft::Storage,
+    raft::{ReplicaKind, Storage},
     tasks::{self, TaskKind},
 };
 
@@ -29,56 +30,84 @@ pub struct Node {
     registry: Registry,
     stop: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
+    cluster: Option<Cluster>,
 }
 
-/// Partitions follow the image.
-struct Follower(Arc<Partitions>);
-
-impl ImageListener for Follower {
-    fn image_changed(&self, old: &Image, new: &Image) {
-        self.0.apply(old, new);
-    }
-}
+/// A port for other brokers that was opened already.
+pub type RaftListener = Option<Listener>;
 
 impl Node {
-    /// Recovers the data directory and serves the listeners. Blocks on the disk meanwhile.
+    /// Recovers the data directory and serves the listeners; in a cluster, once this broker has taken its place in it. Blocks on
+    /// the disk meanwhile.
     ///
     /// # Errors
-    /// The data directory cannot be used.
-    pub async fn start(disk: SharedDisk, config: &Config, listeners: Vec<Listener>) -> Result<Self, StartError> {
+    /// The data directory cannot be used, or the brokers do not fit together.
+    pub async fn start(
+        disk: SharedDisk,
+        config: &Config,
+        listeners: Vec<Listener>,
+        raft: RaftListener,
+    ) -> Result<Self, StartError> {
         descriptors::raise_limit();
         let (clock, random, registry) = (Clock::system(), Random::os(), Registry::new());
         let storage = Storage::open(disk, &config.storage, &random)?;
-        let partitions = Arc::new(Partitions::new(config.partitions.clone(), storage.clone(), clock.clone())?);
-        let metadata_log = partitions.metadata_log().clone();
-        let image = metadata_log::replay(&metadata_log)?;
-        partitions.start(&image)?;
-        let log = PartitionLog { partition: metadata_log, clock: clock.clone() };
-        let follower = Follower(partitions.clone());
-        let (handle, node_id) = (ImageHandle::new(image), config.controller.node_id);
-        let controller = Arc::new(Controller::new(
-            config.controller.clone(),
-            handle,
-            random.clone(),
-            Box::new(log),
-            Box::new(follower),
-        ));
+        let stop = watch::Sender::new(false);
+        let voters = config.cluster.as_ref().filter(|cluster| !cluster.voters.is_empty());
+        let cluster = match (voters, raft) {
+            (Some(config), Some(listener)) => {
+                let seams = (&random, &registry);
+                Some(Cluster::gather(&storage, config, listener, seams, stop.subscribe()).await?)
+            }
+            _ => None,
+        };
+        let metadata = cluster.as_ref().map_or(ReplicaKind::Solo, Cluster::metadata_replica);
+        let partitions =
+            Arc::new(Partitions::new(config.partitions.clone(), storage.clone(), clock.clone(), metadata)?);
+        let (metadata_log, node_id) = (partitions.metadata_log().clone(), config.controller.node_id);
+        let (image, applied) = metadata_log::replay(&metadata_log)?;
+        let links = cluster.as_ref().map(|cluster| cluster.links.clone());
+        let follower = Arc::new(Follower::new(partitions.clone(), links.clone()));
+        let log = PartitionLog { partition: metadata_log, clock: clock.clone(), node_id };
+        let handle = ImageHandle::new(image, applied);
+        let (config_of_controller, log) = (config.controller.clone(), Box::new(log));
+        let controller = Controller::new(config_of_controller, handle, random.clone(), log, Box::new(follower.clone()));
+        let controller = Arc::new(match links.clone() {
+            Some(links) => controller.in_cluster(Box::new(links)),
+            None => controller,
+        });
         let (host, port) = advertised(config, &listeners);
         let cluster_id = storage.properties().cluster_id.clone();
-        controller.register_broker(&cluster_id, &host, port, config.rack.as_deref()).await?;
+        if let Some(cluster) = &cluster {
+            let registration = Registration {
+                broker_id: node_id,
+                incarnation: random.uuid(),
+                directory_id: storage.properties().directory_uuid()?,
+                cluster_id,
+                client: Endpoint { host: host.clone(), port },
+                raft: cluster.raft_endpoint(),
+                rack: config.rack.clone(),
+            };
+            cluster.enter((&partitions, &controller, &follower), registration, stop.subscribe()).await?;
+        } else {
+            follower.start(&controller)?;
+            controller.register_broker(&cluster_id, &host, port, config.rack.as_deref()).await?;
+        }
         let broker = Arc::new(Broker {
             node_id,
             partitions: partitions.clone(),
             controller,
+            forward: links.map(|links| Arc::new(links) as Arc<dyn Forward>),
             fetch_sessions: FetchSessions::new(random.clone()),
             clock,
             config: config.api.clone(),
         });
+        if let Some(cluster) = &cluster {
+            cluster.take_forwarded(&broker);
+        }
         let net = Net::new(config.net.clone(), Dispatcher::new(broker, &registry), &registry);
-        let stop = watch::Sender::new(false);
         let serve = |listener| net.serve(listener, &host, port, stop.subscribe());
         let listeners = listeners.into_iter().map(serve).collect();
-        let node = Self { storage, partitions, registry, stop, listeners };
+        let node = Self { storage, partitions, registry, stop, listeners, cluster };
         node.start_tasks();
         Ok(node)
     }
@@ -107,6 +136,9 @@ impl Node {
         let bytes = gauge("tidemark_log_bytes", "bytes of all segments");
         let usable = gauge("tidemark_disk_usable_bytes", "bytes that the disk of the data still takes");
         let syncs = registry.counter("tidemark_journal_syncs_total", "syncs of the journal", &[]);
+        let scrubbed =
+            registry.counter("tidemark_scrubbed_bytes_total", "bytes read in search of rot in sealed segments", &[]);
+        let damaged = gauge("tidemark_log_damages", "offset ranges and whole logs that are damaged and refused");
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.gauge("tidemark_build_info", "1; the label says what runs", &version).set(1);
         move || {
@@ -116,6 +148,8 @@ impl Node {
             bytes.set(i64::try_from(sizes).unwrap_or(i64::MAX));
             usable.set(dir.usable_bytes);
             syncs.raise_to(storage.journal_syncs());
+            scrubbed.raise_to(storage.scrubbed_bytes());
+            damaged.set(i64::try_from(storage.damage_count()).unwrap_or(i64::MAX));
             registry.render()
         }
     }
@@ -125,17 +159,32 @@ impl Node {
     /// # Errors
     /// The disk failed: nothing more was acknowledged from that moment on.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        let id_taken = async {
+            match &self.cluster {
+                Some(cluster) => cluster.id_taken().await,
+                None => std::future::pending().await,
+            }
+        };
         let failed = tokio::select! {
             () = shutdown => None,
-            reason = self.storage.failed() => Some(reason),
+            reason = self.storage.failed() => Some(RunError::Disk(reason)),
+            taken = id_taken => {
+                Some(RunError::IdTaken { broker_id: self.storage.properties().node_id, said_by: taken.said_by })
+            }
         };
+        if let (None, Some(cluster)) = (&failed, &self.cluster) {
+            cluster.hand_over().await;
+        }
         self.stop.send_replace(true);
-        if let Some(reason) = failed {
-            return Err(RunError::Disk(reason));
+        if let Some(failed) = failed {
+            return Err(failed);
         }
         for listener in self.listeners {
             // a panic there has ended the process already
             let _ = listener.await;
+        }
+        if let Some(cluster) = &self.cluster {
+            cluster.leave(&self.partitions).await;
         }
         Ok(self.storage.close()?)
     }

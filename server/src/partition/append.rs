@@ -1,7 +1,11 @@
 //! What an append takes and gives: acks, origin, and the errors a produce answer is made of. Not here: the checks
 //! themselves (`validate`) and the write (`raft::replica`).
 
-use super::{validate::RecordErrors, waiters::Committed};
+use super::{
+    validate::RecordErrors,
+    waiters::{CommitError, Committed},
+};
+use crate::raft::{Appending, Proposal};
 
 /// When an append counts as done for the one who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +64,9 @@ impl AppendOptions {
     }
 }
 
-/// An append that the log took (or had taken before: a duplicate gives the first one's offsets).
-#[derive(Debug)]
-pub struct Append {
+/// Where a batch lies (a duplicate gives the first one's place).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
     /// Offset of the batch's first record.
     pub base_offset: i64,
     /// Offset of its last.
@@ -73,8 +77,91 @@ pub struct Append {
     pub log_start_offset: i64,
     /// The epoch in which it was (first) written.
     pub leader_epoch: i32,
-    /// To be awaited before answering: present for [`AckLevel::All`] only. Dropping it costs nothing.
-    pub committed: Option<Committed>,
+}
+
+/// An append that was taken. Dropping it costs nothing, and takes nothing back.
+#[derive(Debug)]
+pub enum Append {
+    /// It is in the log of a partition with one replica, and waits for the commit with [`AckLevel::All`].
+    Placed(Appended, Option<Committed>),
+    /// It is on its way through the partition's group.
+    Proposed(Box<Proposing>),
+}
+
+/// A batch on its way through a group.
+#[derive(Debug)]
+pub struct Proposing {
+    pub(super) proposal: Proposal,
+    pub(super) acks: AckLevel,
+    /// Milliseconds since 1970 under `message.timestamp.type=LogAppendTime`, else -1.
+    pub(super) log_append_time_ms: i64,
+    /// The epoch in which it was proposed.
+    pub(super) leader_epoch: i32,
+}
+
+impl Append {
+    /// Where the batch lies, if that is known already.
+    pub fn placed(&self) -> Option<&Appended> {
+        match self {
+            Self::Placed(placed, _) => Some(placed),
+            Self::Proposed(_) => None,
+        }
+    }
+
+    /// Whether [`Self::done`] has something to wait for.
+    pub fn is_waiting(&self) -> bool {
+        !matches!(self, Self::Placed(_, None))
+    }
+
+    /// Waits for what the [`AckLevel`] asks for.
+    ///
+    /// # Errors
+    /// The disk failed, or the leadership was lost meanwhile: then it is unknown whether the batch stays. A batch that loses a
+    /// check against one before it is not in the log.
+    pub async fn done(self) -> Result<Appended, AppendError> {
+        match self {
+            Self::Placed(placed, None) => Ok(placed),
+            Self::Placed(placed, Some(committed)) => {
+                committed.await?;
+                Ok(placed)
+            }
+            Self::Proposed(proposing) => proposing.done().await,
+        }
+    }
+}
+
+impl Proposing {
+    async fn done(mut self: Box<Self>) -> Result<Appended, AppendError> {
+        let appending = match self.acks {
+            AckLevel::All => self.proposal.committed().await?,
+            AckLevel::Leader | AckLevel::None => self.proposal.appended().await?,
+        };
+        Ok(appended(&appending, self.log_append_time_ms, self.leader_epoch))
+    }
+}
+
+/// A place as it is answered: a duplicate has the time at which it was first appended.
+pub(super) fn appended(appending: &Appending, log_append_time_ms: i64, leader_epoch: i32) -> Appended {
+    let log_append_time_ms = match appending.duplicate_of {
+        Some(timestamp) if log_append_time_ms >= 0 => timestamp,
+        _ => log_append_time_ms,
+    };
+    Appended {
+        base_offset: appending.base_offset,
+        last_offset: appending.last_offset,
+        log_append_time_ms,
+        log_start_offset: appending.log_start_offset,
+        leader_epoch,
+    }
+}
+
+impl From<CommitError> for AppendError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Storage => Self::Storage(error.to_string()),
+            CommitError::NotLeader => Self::NotLeader,
+        }
+    }
 }
 
 /// Why a batch was not appended. Nothing of it is in the log.

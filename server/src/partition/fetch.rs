@@ -24,6 +24,8 @@ pub struct FetchParams {
     pub read_committed: bool,
     /// The leader epoch the client knows; -1: no check.
     pub current_leader_epoch: i32,
+    /// A replica that follows may answer, too (KIP-392): it gives what it knows to be committed.
+    pub follower_may_serve: bool,
 }
 
 /// A piece of an answer's records.
@@ -158,7 +160,11 @@ impl Partition {
     /// # Errors
     /// See [`FetchError`].
     pub fn fetch(&self, params: &FetchParams) -> Result<Fetched, FetchError> {
-        let leader_epoch = self.leader_epoch();
+        let role = self.role();
+        if !role.leads() && !params.follower_may_serve {
+            return Err(FetchError::NotLeader);
+        }
+        let leader_epoch = role.epoch();
         check_epoch(
             params.current_leader_epoch,
             leader_epoch,
@@ -200,7 +206,7 @@ fn record_slice(slice: FileSlice) -> io::Result<RecordSlice> {
 impl From<ReplicaError> for FetchError {
     fn from(error: ReplicaError) -> Self {
         match error {
-            ReplicaError::Deleted => Self::NotLeader,
+            ReplicaError::Deleted | ReplicaError::NotLeader { .. } => Self::NotLeader,
             other => Self::Storage(other.to_string().into()),
         }
     }

@@ -17,10 +17,13 @@
 mod append;
 mod delete_records;
 mod fetch;
+mod groups;
+mod leadership;
 mod offsets;
 #[allow(clippy::module_inception, reason = "the room's main type, named as the room")]
 mod partition;
 mod partitions;
+mod presence;
 mod retention;
 mod settings;
 mod validate;
@@ -29,9 +32,10 @@ mod waiters;
 #[cfg(test)]
 mod tests;
 
-pub use append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin};
+pub use append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin, Appended, Proposing};
 pub use delete_records::{DeleteRecordsError, DeletedRecords};
 pub use fetch::{FetchError, FetchParams, Fetched, FetchedRecords, RecordSlice};
+pub use leadership::Leadership;
 pub use offsets::{FoundOffset, OffsetError, OffsetSpec};
 pub use partition::{Partition, ProducerDescription};
 pub use partitions::{LogDir, PartitionSize, Partitions, PartitionsConfig};

@@ -115,7 +115,11 @@ impl Partition {
     }
 
     fn check_offset_epoch(&self, claimed: i32) -> Result<(), OffsetError> {
-        let leader_epoch = self.leader_epoch();
+        let role = self.role();
+        if !role.leads() {
+            return Err(OffsetError::NotLeader);
+        }
+        let leader_epoch = role.epoch();
         check_epoch(
             claimed,
             leader_epoch,
@@ -138,7 +142,7 @@ fn found(found: Result<Option<TimestampOffset>, ReadError>) -> Result<FoundOffse
 impl From<ReplicaError> for OffsetError {
     fn from(error: ReplicaError) -> Self {
         match error {
-            ReplicaError::Deleted => Self::NotLeader,
+            ReplicaError::Deleted | ReplicaError::NotLeader { .. } => Self::NotLeader,
             other => Self::Storage(other.to_string()),
         }
     }

@@ -1,13 +1,16 @@
 //! One partition led here: the handle that the APIs hold. Not here: bytes on disk, who leads what.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin},
+    append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin, Proposing, appended},
+    partitions::PartitionsConfig,
+    presence::Presence,
     settings::PartitionSettings,
     validate::{Validated, validate},
     waiters::{CommitError, FetchWaiter, Waiters},
@@ -15,7 +18,7 @@ use super::{
 use crate::{
     log::SequenceError,
     os::clock::Clock,
-    raft::{Appending, Replica, ReplicaError},
+    raft::{Groups, Proposed, Replica, ReplicaError, Role},
 };
 
 /// A producer's state on a partition (DescribeProducers).
@@ -44,21 +47,65 @@ pub struct Partition {
     pub(super) waiters: Arc<Waiters>,
     pub(super) settings: ArcSwap<PartitionSettings>,
     pub(super) clock: Clock,
+    pub(super) broker_id: i32,
+    /// `replica.lag.time.max.ms`.
+    pub(super) lag_ms_max: u64,
+    pub(super) groups: Arc<OnceLock<Groups>>,
+    /// What the metadata says of it.
+    presence: ArcSwap<Presence>,
+}
+
+/// What all partitions of a broker share.
+pub(super) struct Shared<'a> {
+    pub clock: Clock,
+    pub roles: Arc<Notify>,
+    pub groups: Arc<OnceLock<Groups>>,
+    pub config: &'a PartitionsConfig,
 }
 
 impl Partition {
-    /// Over a replica that was recovered or made, whose frames are committed.
+    /// Over a replica that was recovered or made.
     pub(super) fn new(
         (topic_id, index): (Uuid, i32),
         replica: Arc<Replica>,
         settings: Arc<PartitionSettings>,
-        clock: Clock,
+        shared: Shared<'_>,
     ) -> Self {
-        let high_watermark = replica.look(crate::log::Log::log_end_offset).unwrap_or(0);
-        let waiters = Arc::new(Waiters::new(high_watermark));
+        let Shared { clock, roles, groups, config } = shared;
+        let waiters = Arc::new(Waiters::new(replica.high_watermark(), roles));
         replica.listen(waiters.clone());
         replica.configure(settings.log, settings.flush_messages, settings.flush_ms);
-        Self { topic_id, index, replica, waiters, settings: ArcSwap::new(settings), clock }
+        let (broker_id, lag_ms_max) = (config.node_id, config.replica_lag_ms_max);
+        Self {
+            topic_id,
+            index,
+            replica,
+            waiters,
+            settings: ArcSwap::new(settings),
+            clock,
+            broker_id,
+            lag_ms_max,
+            groups,
+            presence: ArcSwap::from_pointee(Presence::Solo),
+        }
+    }
+
+    /// Whether this is what the metadata says.
+    pub(super) fn is(&self, presence: &Presence) -> bool {
+        presence.fits(&self.replica)
+    }
+
+    /// Takes note of what it shall be. False if it cannot become that.
+    pub(super) fn becomes(&self, presence: &Presence) -> bool {
+        let can = presence.fits(&self.replica) || presence.follows(&self.replica);
+        if can {
+            self.presence.store(Arc::new(presence.clone()));
+        }
+        can
+    }
+
+    pub(super) fn presence(&self) -> Arc<Presence> {
+        self.presence.load_full()
     }
 
     /// Checks a batch and writes it to the log, in the caller's own time: a page-cache write, no disk sync. With
@@ -70,15 +117,20 @@ impl Partition {
         let settings = self.settings.load();
         let now_ms = self.clock.wall_ms();
         let validated = validate(batch, &settings, options, now_ms)?;
+        if !self.role().leads() {
+            return Err(AppendError::NotLeader);
+        }
         if options.acks == AckLevel::All && settings.min_insync_replicas > 1 {
             let needed = usize::try_from(settings.min_insync_replicas).unwrap_or(usize::MAX);
-            return Err(AppendError::NotEnoughReplicas { in_sync: 1, needed });
+            let in_sync = self.in_sync_count();
+            if in_sync < needed {
+                return Err(AppendError::NotEnoughReplicas { in_sync, needed });
+            }
         }
         if options.origin == AppendOrigin::Client {
             self.replica.check_room(validated.batch.len())?;
         }
-        let appending = self.replica.append(&validated.batch, &validated.header, now_ms)?;
-        Ok(self.answer(appending, &validated, options.acks))
+        self.propose(&validated, None, options.acks, now_ms)
     }
 
     /// Compare-and-append: writes one whole batch at the offset it carries, if the log ends at `expected_end` and that
@@ -94,24 +146,27 @@ impl Partition {
         let now_ms = self.clock.wall_ms();
         let validated = validate(batch, &self.settings.load(), &options, now_ms)?;
         self.replica.check_room(validated.batch.len())?;
-        let appending = self.replica.append_at(&validated.batch, &validated.header, expected_end, now_ms)?;
-        Ok(self.answer(appending, &validated, options.acks))
+        self.propose(&validated, Some(expected_end), options.acks, now_ms)
     }
 
-    fn answer(&self, appending: Appending, validated: &Validated, acks: AckLevel) -> Append {
-        let log_append_time_ms = match appending.duplicate_of {
-            Some(timestamp) if validated.log_append_time_ms >= 0 => timestamp,
-            _ => validated.log_append_time_ms,
-        };
-        let committed = (acks == AckLevel::All).then(|| self.waiters.committed(appending.last_offset + 1));
-        Append {
-            base_offset: appending.base_offset,
-            last_offset: appending.last_offset,
-            log_append_time_ms,
-            log_start_offset: appending.log_start_offset,
-            leader_epoch: self.replica.leader_epoch(),
-            committed,
-        }
+    fn propose(
+        &self,
+        validated: &Validated,
+        expected_end: Option<i64>,
+        acks: AckLevel,
+        now_ms: i64,
+    ) -> Result<Append, AppendError> {
+        let (batch, header) = (validated.batch.clone(), &validated.header);
+        let (log_append_time_ms, leader_epoch) = (validated.log_append_time_ms, self.leader_epoch());
+        Ok(match self.replica.propose(batch, header, expected_end, now_ms)? {
+            Proposed::Appended(appending) => {
+                let committed = (acks == AckLevel::All).then(|| self.waiters.committed(appending.last_offset + 1));
+                Append::Placed(appended(&appending, log_append_time_ms, leader_epoch), committed)
+            }
+            Proposed::Pending(proposal) => {
+                Append::Proposed(Box::new(Proposing { proposal, acks, log_append_time_ms, leader_epoch }))
+            }
+        })
     }
 
     /// Lets `waiter` count what becomes visible from now on. `seen` is the [`super::Fetched::high_watermark`] of the read
@@ -140,7 +195,12 @@ impl Partition {
         self.replica.look(crate::log::Log::log_end_offset).unwrap_or(-1)
     }
 
-    /// The epoch in which this broker leads.
+    /// What this broker's replica is in the partition.
+    pub fn role(&self) -> Role {
+        self.replica.role()
+    }
+
+    /// The newest leader epoch known here.
     pub fn leader_epoch(&self) -> i32 {
         self.replica.leader_epoch()
     }

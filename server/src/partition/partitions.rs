@@ -3,16 +3,21 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{partition::Partition, settings::PartitionSettings};
+use super::{
+    partition::{Partition, Shared},
+    presence::{Begin, Presence},
+    settings::PartitionSettings,
+};
 use crate::{
-    metadata::{Image, Topic, TopicSettings, topic_config::BrokerDefaults},
+    metadata::{Image, PartitionInfo, Topic, TopicSettings, topic_config::BrokerDefaults},
     os::clock::Clock,
-    raft::{Durability, Replica, ReplicaKey, ReplicaKind, Storage, StorageError},
+    raft::{Durability, Groups, NodeId, Replica, ReplicaKey, ReplicaKind, Storage, StorageError},
 };
 
 /// Broker-wide settings of this room.
@@ -24,6 +29,8 @@ pub struct PartitionsConfig {
     pub retention_check_interval_ms: u64,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration_ms: i64,
+    /// `replica.lag.time.max.ms`.
+    pub replica_lag_ms_max: u64,
     /// The broker's own settings, which topics inherit.
     pub broker_defaults: BrokerDefaults,
 }
@@ -58,6 +65,18 @@ const METADATA_DIR: &str = "__cluster_metadata-0";
 
 type ByTopic = HashMap<Uuid, BTreeMap<i32, Arc<Partition>>>;
 
+/// A partition whose files could not be made yet: for want of room or of file descriptors, or what was there is on its way out.
+#[derive(Debug, Clone)]
+struct Missing {
+    topic: Arc<Topic>,
+    settings: Arc<PartitionSettings>,
+}
+
+/// The name of a partition's directory.
+fn dir_name(topic: &Topic, index: i32) -> String {
+    format!("{}-{index}", topic.name)
+}
+
 /// The registry. Reads take a read lock for a moment; changes come from [`Self::apply`] alone.
 #[derive(Debug)]
 pub struct Partitions {
@@ -68,14 +87,33 @@ pub struct Partitions {
     metadata_log: Arc<Partition>,
     /// Recovered replicas that no image has claimed yet; empty after [`Self::start`].
     recovered: RwLock<HashMap<ReplicaKey, Arc<Replica>>>,
+    /// Held while partitions are made, configured or deleted, before any other lock of this struct: what should be here and could
+    /// not be made.
+    missing: Mutex<HashMap<ReplicaKey, Missing>>,
+    /// Members that go once their groups have stopped; until then their directories are theirs.
+    pub(super) doomed: Mutex<Vec<Arc<Partition>>>,
+    /// Told when there are members to be started or to go.
+    pub(super) presence_changed: Notify,
+    /// Told of each change of a role.
+    pub(super) roles: Arc<Notify>,
+    /// Told of each change of the role in the metadata's log.
+    pub(super) metadata_roles: Arc<Notify>,
+    /// Set in a cluster.
+    pub(super) groups: Arc<OnceLock<Groups>>,
 }
 
 impl Partitions {
-    /// Over a data directory; nothing but the metadata's log is open until [`Self::start`].
+    /// Over a data directory; nothing but the metadata's log is open until [`Self::start`]. `metadata` says what that log is
+    /// where it is not there yet.
     ///
     /// # Errors
     /// The metadata's log cannot be made.
-    pub fn new(config: PartitionsConfig, storage: Arc<Storage>, clock: Clock) -> Result<Self, StorageError> {
+    pub fn new(
+        config: PartitionsConfig,
+        storage: Arc<Storage>,
+        clock: Clock,
+        metadata: ReplicaKind<'_>,
+    ) -> Result<Self, StorageError> {
         let mut recovered: HashMap<ReplicaKey, Arc<Replica>> = storage.replicas().into_iter().collect();
         let mut settings = PartitionSettings::of(
             &TopicSettings::resolve(&BTreeMap::new(), None, &BrokerDefaults::default()),
@@ -85,11 +123,32 @@ impl Partitions {
         let key = (METADATA_TOPIC_ID, 0);
         let replica = match recovered.remove(&key) {
             Some(replica) => replica,
-            None => storage.create_replica(key, METADATA_DIR, settings.log, ReplicaKind::Solo)?,
+            None => storage.create_replica(key, METADATA_DIR, settings.log, metadata)?,
         };
-        let metadata_log = Arc::new(Partition::new(key, replica, Arc::new(settings), clock.clone()));
-        let (topics, recovered) = (RwLock::default(), RwLock::new(recovered));
-        Ok(Self { config, clock, storage, topics, metadata_log, recovered })
+        let (metadata_roles, groups) = (Arc::<Notify>::default(), Arc::default());
+        let roles = metadata_roles.clone();
+        let shared = Shared { clock: clock.clone(), roles, groups: Arc::clone(&groups), config: &config };
+        let metadata_log = Arc::new(Partition::new(key, replica, Arc::new(settings), shared));
+        Ok(Self {
+            config,
+            clock,
+            storage,
+            topics: RwLock::default(),
+            metadata_log,
+            recovered: RwLock::new(recovered),
+            missing: Mutex::default(),
+            doomed: Mutex::default(),
+            presence_changed: Notify::new(),
+            roles: Arc::default(),
+            metadata_roles,
+            groups,
+        })
+    }
+
+    /// Members here whose log is damaged beyond serving: others must take their place.
+    pub fn to_be_replaced(&self) -> Vec<(Uuid, i32, NodeId)> {
+        let damaged = self.all().into_iter().filter(|partition| partition.replica.has_failed());
+        damaged.filter_map(|one| Some((one.topic_id(), one.partition_index(), one.replica.node()?))).collect()
     }
 
     /// Takes in the image that the metadata's log adds up to: opens its partitions, sets aside what it does not know.
@@ -112,10 +171,11 @@ impl Partitions {
     }
 
     /// Follows a change of the metadata: makes, configures and deletes partitions. A disk's refusal is logged; the partition
-    /// then answers as one that is not here.
+    /// then answers as one that is not here, until [`Self::make_missing`] succeeds.
     pub fn apply(&self, old: &Image, new: &Image) {
         let defaults_changed =
             [-1, self.config.node_id].iter().any(|id| old.broker_configs(*id) != new.broker_configs(*id));
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut cached = Vec::new();
         for topic in new.topics() {
             let before = old.topic_by_id(topic.id);
@@ -124,8 +184,11 @@ impl Partitions {
             }
             let settings = Arc::new(self.settings_of(topic, new));
             for (index, info) in (0..).zip(&topic.partitions) {
-                if info.replicas.contains(&self.config.node_id) {
-                    self.make_or_configure(topic, index, &settings, &mut cached);
+                let key = (topic.id, index);
+                if self.follow(topic, index, info, &settings, &mut cached) {
+                    missing.remove(&key);
+                } else {
+                    missing.insert(key, Missing { topic: topic.clone(), settings: settings.clone() });
                 }
             }
         }
@@ -133,7 +196,26 @@ impl Partitions {
             self.set_write_caching(&cached, true);
         }
         for gone in old.topics().filter(|topic| new.topic_by_id(topic.id).is_none()) {
+            missing.retain(|(topic_id, _), _| *topic_id != gone.id);
             self.delete(gone.id);
+        }
+    }
+
+    /// Tries again to make what could not be made: there may be room by now.
+    pub(super) fn make_missing(&self) {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cached = Vec::new();
+        missing.retain(|(_, index), Missing { topic, settings }| {
+            let place = usize::try_from(*index).unwrap_or(usize::MAX);
+            let Some(info) = topic.partitions.get(place) else { return false };
+            let made = self.follow(topic, *index, info, settings, &mut cached);
+            if made {
+                tracing::info!(topic = topic.name, partition = *index, "partition could be made now");
+            }
+            !made
+        });
+        if !cached.is_empty() {
+            self.set_write_caching(&cached, true);
         }
     }
 
@@ -144,23 +226,37 @@ impl Partitions {
         PartitionSettings::of(&resolved, self.config.producer_id_expiration_ms)
     }
 
-    fn make_or_configure(
+    /// Makes what is here what the metadata says. False if that has to be tried again.
+    fn follow(
         &self,
         topic: &Topic,
         index: i32,
+        info: &PartitionInfo,
         settings: &Arc<PartitionSettings>,
         cached: &mut Vec<Arc<Replica>>,
-    ) {
+    ) -> bool {
+        let presence = Presence::of(info, self.config.node_id);
+        if let Some(known) = self.get(topic.id, index).filter(|known| !known.is(&presence)) {
+            if known.becomes(&presence) {
+                self.presence_changed.notify_one();
+            } else {
+                self.doom(&known);
+            }
+        }
         let partition = match self.get(topic.id, index) {
+            None if presence == Presence::Absent => return true,
+            // what had its place before is on its way out
+            None if self.has_doomed_in(&dir_name(topic, index)) => return false,
             Some(known) => {
                 known.configure(settings.clone());
                 known
             }
-            None => match self.make(topic, index, settings) {
-                Ok(made) => made,
+            None => match self.make(topic, index, &presence, settings) {
+                Ok(Some(made)) => made,
+                Ok(None) => return true,
                 Err(error) => {
                     tracing::error!(topic = topic.name, partition = index, %error, "partition could not be made");
-                    return;
+                    return false;
                 }
             },
         };
@@ -171,27 +267,95 @@ impl Partitions {
             }
             _ => {}
         }
+        true
     }
 
+    /// `None` for a member that leaves and is not here any more.
     fn make(
         &self,
         topic: &Topic,
         index: i32,
+        presence: &Presence,
         settings: &Arc<PartitionSettings>,
-    ) -> Result<Arc<Partition>, StorageError> {
+    ) -> Result<Option<Arc<Partition>>, StorageError> {
         let key = (topic.id, index);
         let recovered = self.recovered.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
         let replica = match recovered {
-            Some(replica) => replica,
-            None if settings.volatile => self.storage.create_volatile_replica(key, settings.log)?,
-            None => {
-                let name = format!("{}-{index}", topic.name);
-                self.storage.create_replica(key, &name, settings.log, ReplicaKind::Solo)?
+            Some(replica) if presence.fits(&replica) || presence.follows(&replica) => replica,
+            recovered => {
+                if let Some(other) = recovered {
+                    self.storage.abandon_replica(&other)?;
+                }
+                match self.create(key, &dir_name(topic, index), presence, settings)? {
+                    Some(created) => created,
+                    None => return Ok(None),
+                }
             }
         };
-        let partition = Arc::new(Partition::new(key, replica, settings.clone(), self.clock.clone()));
+        let (roles, groups) = (self.roles.clone(), Arc::clone(&self.groups));
+        let shared = Shared { clock: self.clock.clone(), roles, groups, config: &self.config };
+        let partition = Arc::new(Partition::new(key, replica, settings.clone(), shared));
+        partition.becomes(presence);
         self.write().entry(topic.id).or_default().insert(index, partition.clone());
-        Ok(partition)
+        if matches!(presence, Presence::Member { .. }) {
+            self.presence_changed.notify_one();
+        }
+        Ok(Some(partition))
+    }
+
+    fn create(
+        &self,
+        key: ReplicaKey,
+        name: &str,
+        presence: &Presence,
+        settings: &PartitionSettings,
+    ) -> Result<Option<Arc<Replica>>, StorageError> {
+        let kind = match presence {
+            Presence::Absent => return Ok(None),
+            Presence::Solo if settings.volatile => {
+                return self.storage.create_volatile_replica(key, settings.log).map(Some);
+            }
+            Presence::Solo => ReplicaKind::Solo,
+            Presence::Member { begin: Begin::Never, .. } => return Ok(None),
+            // a log that was lost before it had company begins anew
+            Presence::Member { begin: Begin::Converted, .. } => ReplicaKind::Solo,
+            Presence::Member { node, begin: Begin::Voters(voters) } => ReplicaKind::Voter { node: *node, voters },
+            Presence::Member { node, begin: Begin::Filled } => ReplicaKind::Learner { node: *node },
+        };
+        self.storage.create_replica(key, name, settings.log, kind).map(Some)
+    }
+
+    /// Ends a partition here; its files go once its group has stopped.
+    fn doom(&self, partition: &Arc<Partition>) {
+        partition.end();
+        if let Some(partitions) = self.write().get_mut(&partition.topic_id()) {
+            partitions.remove(&partition.partition_index());
+        }
+        if partition.replica.node().is_none() {
+            return self.delete_files(partition);
+        }
+        self.doomed.lock().unwrap_or_else(PoisonError::into_inner).push(partition.clone());
+        self.presence_changed.notify_one();
+    }
+
+    /// Whether a directory is still one of a member that goes.
+    fn has_doomed_in(&self, dir: &str) -> bool {
+        let any = !self.doomed.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        any && self.storage.has_replica_in(dir)
+    }
+
+    /// Removes a member whose group has stopped.
+    pub(super) fn bury(&self, doomed: &Arc<Partition>) {
+        let _nobody_makes = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.delete_files(doomed);
+        self.doomed.lock().unwrap_or_else(PoisonError::into_inner).retain(|one| !Arc::ptr_eq(one, doomed));
+    }
+
+    fn delete_files(&self, partition: &Partition) {
+        if let Err(error) = self.storage.delete_replica(&partition.replica) {
+            let (topic_id, partition) = (partition.topic_id(), partition.partition_index());
+            tracing::error!(%topic_id, partition, %error, "files of a deleted partition could not be removed");
+        }
     }
 
     fn set_write_caching(&self, replicas: &[Arc<Replica>], on: bool) {
@@ -202,13 +366,9 @@ impl Partitions {
     }
 
     fn delete(&self, topic_id: Uuid) {
-        let Some(partitions) = self.write().remove(&topic_id) else { return };
-        for (index, partition) in partitions {
-            partition.end();
-            if let Err(error) = self.storage.delete_replica(&partition.replica) {
-                tracing::error!(%topic_id, partition = index, %error, "files of a deleted partition could not be removed");
-            }
-        }
+        let partitions = self.read().get(&topic_id).cloned().unwrap_or_default();
+        partitions.values().for_each(|partition| self.doom(partition));
+        self.write().remove(&topic_id);
     }
 
     /// The partition, if this broker has a replica of it. A topic made anew under the same name has another id.

@@ -2,7 +2,7 @@
 //!
 //! An edge clock without a battery starts in 1970 and jumps; one with a bad server can jump years ahead, and would take
 //! every record for old. Then retention by time is held, and says so; retention by size goes on. Not here: which segments
-//! are old (`log`), DeleteRecords.
+//! are old (`log`), DeleteRecords. A round may free what a partition's making lacked, so it tries that again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -82,6 +82,7 @@ impl Partitions {
         for partition in partitions {
             partition.retain(trusted.then_some(wall_ms)).await;
         }
+        self.make_missing();
     }
 }
 
@@ -90,6 +91,10 @@ impl Partition {
     async fn retain(&self, now_ms: Option<i64>) {
         if let Some(now_ms) = now_ms {
             self.replica.expire_producers(now_ms);
+        }
+        // members that follow drop what the leader drops
+        if !self.role().leads() {
+            return;
         }
         let expired = self.replica.look(|log| log.expired_log_start(now_ms.unwrap_or(i64::MIN)));
         // a replica without a log, or one whose segment cannot be read, keeps what it has

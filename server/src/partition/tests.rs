@@ -11,13 +11,16 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    metadata::{Image, MetadataRecord, topic_config::BrokerDefaults},
+    metadata::{Image, MetadataRecord, first_replicas, topic_config::BrokerDefaults},
     os::{
         clock::Clock,
-        disk::{Disk, sim::SimDisk},
+        disk::{
+            Disk,
+            sim::{Fault, SimDisk},
+        },
         random::Random,
     },
-    raft::{Storage, StorageConfig},
+    raft::{ReplicaKind, Storage, StorageConfig},
 };
 
 const DIR: &str = "/data/broker";
@@ -48,9 +51,10 @@ impl House {
             node_id: 1,
             retention_check_interval_ms: 1,
             producer_id_expiration_ms: 1000,
+            replica_lag_ms_max: 30_000,
             broker_defaults: BrokerDefaults::default(),
         };
-        let partitions = Partitions::new(config, storage.clone(), clock.clone()).unwrap();
+        let partitions = Partitions::new(config, storage.clone(), clock.clone(), ReplicaKind::Solo).unwrap();
         partitions.start(&image).unwrap();
         Self { disk, clock, storage, partitions, image }
     }
@@ -99,7 +103,7 @@ impl House {
 fn create(topic_id: Uuid, name: &str) -> [MetadataRecord; 2] {
     [
         MetadataRecord::CreateTopic { topic_id, name: name.to_owned() },
-        MetadataRecord::CreatePartition { topic_id, partition: 0, replicas: vec![1] },
+        MetadataRecord::CreatePartition { topic_id, partition: 0, replicas: first_replicas(&[1]) },
     ]
 }
 
@@ -114,12 +118,18 @@ fn append(partition: &Partition, timestamp_ms: i64) -> Append {
 }
 
 async fn committed(append: Append) -> i64 {
-    append.committed.unwrap().await.unwrap();
-    append.base_offset
+    append.done().await.unwrap().base_offset
 }
 
 fn params(offset: i64) -> FetchParams {
-    FetchParams { offset, max_bytes: 1 << 20, min_one: true, read_committed: false, current_leader_epoch: -1 }
+    FetchParams {
+        offset,
+        max_bytes: 1 << 20,
+        min_one: true,
+        read_committed: false,
+        current_leader_epoch: -1,
+        follower_may_serve: false,
+    }
 }
 
 fn base_offsets(partition: &Partition, offset: i64) -> Vec<i64> {
@@ -153,7 +163,7 @@ async fn a_long_poll_is_woken_by_the_commit_and_nothing_is_seen_before_it() {
     partition.watch(&waiter, fetched.high_watermark);
     let append = append(&partition, NOW);
     assert!(waiter.wait(Instant::now() + Duration::from_secs(60)).await);
-    assert!(partition.high_watermark() > append.base_offset);
+    assert!(partition.high_watermark() > append.placed().unwrap().base_offset);
     assert_eq!(base_offsets(&partition, 0), [0]);
 }
 
@@ -268,7 +278,7 @@ async fn write_caching_acks_from_the_page_cache_and_flush_settings_bound_what_a_
     let syncs = house.storage.journal_syncs();
     for _ in 0..10 {
         let append = append(&partition, NOW);
-        let mut wait = Box::pin(append.committed.unwrap());
+        let mut wait = Box::pin(append.done());
         let ready = wait.as_mut().poll(&mut Context::from_waker(&noop_waker()));
         assert!(ready.is_ready(), "committed at once");
     }
@@ -350,7 +360,7 @@ async fn sequences_are_judged_against_the_end_and_silent_producers_forgotten() {
     };
     let first = send(0, 1).unwrap();
     let repeat = send(0, 1).unwrap();
-    assert_eq!((first.base_offset, repeat.base_offset), (0, 0));
+    assert_eq!((first.placed().unwrap().base_offset, repeat.placed().unwrap().base_offset), (0, 0));
     assert_eq!(committed(repeat).await, 0);
     assert!(matches!(send(2, 1), Err(AppendError::OutOfOrderSequence(_))));
     assert!(matches!(send(0, 0), Err(AppendError::InvalidProducerEpoch(_))));
@@ -363,7 +373,7 @@ async fn sequences_are_judged_against_the_end_and_silent_producers_forgotten() {
     house.clock.set(NOW + 2000);
     house.partitions.apply_retention(&mut trust, 2000).await;
     assert!(partition.producers().is_empty());
-    assert_eq!(send(77, 1).unwrap().base_offset, 2, "any sequence after that");
+    assert_eq!(send(77, 1).unwrap().placed().unwrap().base_offset, 2, "any sequence after that");
 }
 
 #[tokio::test]
@@ -382,4 +392,44 @@ async fn a_compare_and_append_keeps_offsets_and_gaps() {
     assert_eq!(committed(partition.append_at(ID, 0, &at(5)).unwrap()).await, 5);
     assert_eq!(base_offsets(&partition, 0), [5]);
     assert_eq!(house.after_power_cut(6).partition().log_end_offset(), 6);
+}
+
+#[tokio::test]
+async fn a_partition_that_could_not_be_made_is_made_once_there_is_room() {
+    // no descriptor for its directory's first file, or for its segment; no room
+    let lacks: [fn(&SimDisk); 3] = [
+        |disk| disk.fail(Fault::Open("partition.metadata", 24)),
+        |disk| disk.fail(Fault::Open("t-0/00000000000000000000.log", 24)),
+        |disk| disk.limit_free_space(Some(100)),
+    ];
+    for lack in lacks {
+        let mut house = House::new();
+        let mut trust = ClockTrust::default();
+        lack(&house.disk);
+        house.apply(&create(ID, "t"));
+        house.partitions.apply_retention(&mut trust, 0).await;
+        assert!(house.partitions.get(ID, 0).is_none());
+        house.disk.mend();
+        house.disk.limit_free_space(None);
+        house.partitions.apply_retention(&mut trust, 1).await;
+        assert_eq!(committed(append(&house.partition(), NOW)).await, 0);
+        let replicas = house.storage.replicas().len();
+        for seed in 0..4 {
+            let after = house.after_power_cut(seed);
+            assert_eq!((base_offsets(&after.partition(), 0), after.storage.replicas().len()), (vec![0], replicas));
+            let entries = after.disk.read_dir(Path::new(DIR)).unwrap();
+            assert!(!entries.iter().any(|entry| entry.name.ends_with("-stray")), "{entries:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_missing_partition_of_a_deleted_topic_is_not_made() {
+    let mut house = House::new();
+    house.disk.fail(Fault::Open("partition.metadata", 24));
+    house.apply(&create(ID, "t"));
+    house.apply(&[MetadataRecord::DeleteTopic { topic_id: ID }]);
+    house.disk.mend();
+    house.partitions.apply_retention(&mut ClockTrust::default(), 0).await;
+    assert!(house.partitions.get(ID, 0).is_none());
 }

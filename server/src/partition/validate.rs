@@ -43,6 +43,11 @@ const RECORD_ERRORS_MAX: usize = 1000;
 const NO_TIMESTAMP: i64 = -1;
 /// Attribute bit 3.
 const LOG_APPEND_TIME: i16 = 0x08;
+/// The shortest record: a byte for each of its seven fields.
+const RECORD_BYTES_MIN: usize = 7;
+/// More records than this no batch inflates to. A header that claims more would cost two billion offsets, and readers
+/// that make room for what it claims their memory.
+const PACKED_RECORDS_MAX: i64 = (INFLATED_BYTES_MAX / RECORD_BYTES_MIN) as i64;
 
 /// Judges what a producer sent for one partition.
 ///
@@ -136,6 +141,9 @@ fn client_rules(
         let last = header.last_offset_delta;
         return Err(invalid(format!("inconsistent batch offset range [0, {last}] and count of records {count}")));
     }
+    if header.compression() != Some(Compression::None) && count > PACKED_RECORDS_MAX {
+        return Err(invalid(format!("a batch cannot hold {count} records")));
+    }
     if header.attributes.is_control() {
         return Err(invalid("clients are not allowed to write control records"));
     }
@@ -144,11 +152,13 @@ fn client_rules(
         return Err(invalid(format!("invalid sequence number {sequence} in record batch with producer id {id}")));
     }
     if header.attributes.is_transactional() {
-        return Err(if options.transactional && header.has_producer_id() {
-            AppendError::InvalidTxnState("the batch belongs to no transaction known here".into())
-        } else {
-            invalid("a transactional batch needs a transactional id and a producer id")
-        });
+        if !options.transactional {
+            return Err(invalid("a transactional batch needs a transactional id"));
+        }
+        // without a producer id it is nobody's, and Kafka stores it as any other batch
+        if header.has_producer_id() {
+            return Err(AppendError::InvalidTxnState("the batch belongs to no transaction known here".into()));
+        }
     }
     if header.compression().is_none() {
         let codec = header.attributes.0 & 7;
@@ -194,10 +204,13 @@ fn record_rules(
         return records.finish().map(|()| Some(found)).map_err(|error| broken(&error));
     }
     if let Some(bounds) = bounds {
-        // a base that no delta can bring into the bounds is as wrong as a maximum outside them
-        let base_overflows = now_ms.checked_sub(header.base_timestamp).is_none();
-        if base_overflows || !bounds.hold(header.max_timestamp) {
-            let timestamp = if base_overflows { header.base_timestamp } else { header.max_timestamp };
+        // a base that no delta can bring into the bounds is as wrong as a maximum outside them, and so is one that the
+        // maximum lies about: it is the first record's time
+        let base = header.base_timestamp;
+        let lies = header.attributes.timestamp_type() == TimestampType::Create && base > header.max_timestamp;
+        let base_fails = now_ms.checked_sub(base).is_none() || (lies && !bounds.hold(base));
+        if base_fails || !bounds.hold(header.max_timestamp) {
+            let timestamp = if base_fails { base } else { header.max_timestamp };
             return Err(bad_timestamps(vec![(header.last_offset_delta, bounds.message(timestamp))]));
         }
     }

@@ -30,6 +30,8 @@ pub enum CommitError {
 #[derive(Debug)]
 pub(super) struct Waiters {
     high_watermark: AtomicI64,
+    /// Told of each change of the replica's role; shared by all partitions.
+    roles: Arc<Notify>,
     lists: Mutex<Lists>,
 }
 
@@ -53,8 +55,8 @@ struct CommitSlot {
 const SWEEP_MIN: usize = 8;
 
 impl Waiters {
-    pub(super) fn new(high_watermark: i64) -> Self {
-        Self { high_watermark: AtomicI64::new(high_watermark), lists: Mutex::default() }
+    pub(super) fn new(high_watermark: i64, roles: Arc<Notify>) -> Self {
+        Self { high_watermark: AtomicI64::new(high_watermark), roles, lists: Mutex::default() }
     }
 
     pub(super) fn high_watermark(&self) -> i64 {
@@ -140,7 +142,11 @@ impl CommitListener for Waiters {
     }
 
     /// A replica that is alone leads as long as it is there.
-    fn on_role_change(&self, _: Role) {}
+    /// What waits for a commit in a group hears of it from the group. Long polls look again: the leader may be another.
+    fn on_role_change(&self, _: Role) {
+        self.disturb();
+        self.roles.notify_one();
+    }
 }
 
 /// Ready when a batch is committed. Cheap to drop.
@@ -251,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_commit_answers_those_it_passes_and_no_others() {
-        let waiters = Arc::new(Waiters::new(0));
+        let waiters = Arc::new(Waiters::new(0, Arc::default()));
         let (mut first, mut second) = (waiters.committed(5), waiters.committed(9));
         let (one, two) = (Arc::new(Flag::default()), Arc::new(Flag::default()));
         assert!(poll(&mut first, &one).is_pending());
@@ -267,7 +273,7 @@ mod tests {
 
     #[test]
     fn dropped_waits_leave_nothing_behind() {
-        let waiters = Arc::new(Waiters::new(0));
+        let waiters = Arc::new(Waiters::new(0, Arc::default()));
         let flag = Arc::new(Flag::default());
         for _ in 0..100 {
             let mut wait = waiters.committed(1);
@@ -281,7 +287,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_poll_counts_bytes_over_its_partitions() {
-        let (a, b) = (Waiters::new(3), Waiters::new(0));
+        let (a, b) = (Waiters::new(3, Arc::default()), Waiters::new(0, Arc::default()));
         let waiter = FetchWaiter::new(100);
         a.watch(&waiter, 3);
         b.watch(&waiter, 0);
@@ -295,7 +301,7 @@ mod tests {
     #[tokio::test]
     async fn data_between_read_and_watch_errors_and_changes_fire_at_once() {
         let deadline = Instant::now() + Duration::from_secs(5);
-        let waiters = Waiters::new(3);
+        let waiters = Waiters::new(3, Arc::default());
         let late = FetchWaiter::new(1000);
         waiters.watch(&late, 2);
         assert!(late.wait(deadline).await);

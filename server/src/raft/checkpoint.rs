@@ -17,6 +17,7 @@ use super::{
     captured::{Captured, Capturing},
     error::StorageError,
     replica::Replica,
+    scrub::Scrubber,
     storage::{Entry, Storage},
 };
 use crate::journal::{Checkpoint, ReplicaCheckpoint, ReplicaId};
@@ -30,6 +31,8 @@ pub(super) struct Keeper {
     checkpoint_bytes: u64,
     /// Appended since the last checkpoint.
     written: AtomicU64,
+    /// Read by the scrub.
+    pub scrubbed: AtomicU64,
     work: Mutex<Work>,
     wake: Condvar,
 }
@@ -44,16 +47,27 @@ struct Work {
 
 impl Keeper {
     pub fn new(checkpoint_bytes: u64) -> Self {
-        Self { checkpoint_bytes, written: AtomicU64::new(0), work: Mutex::default(), wake: Condvar::new() }
+        let (written, scrubbed) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { checkpoint_bytes, written, scrubbed, work: Mutex::default(), wake: Condvar::new() }
     }
 
     /// Counts appended bytes; asks for a checkpoint once there are enough.
     pub fn note_written(&self, bytes: u64) {
         let before = self.written.fetch_add(bytes, Relaxed);
         if before < self.checkpoint_bytes && before + bytes >= self.checkpoint_bytes {
-            self.lock().checkpoint = true;
-            self.wake.notify_one();
+            self.ask();
         }
+    }
+
+    /// Asks for a checkpoint.
+    pub fn ask(&self) {
+        self.lock().checkpoint = true;
+        self.wake.notify_one();
+    }
+
+    /// Asks for a checkpoint once an eighth of what lies between two was appended.
+    fn ask_soon(&self) {
+        self.written.store(self.checkpoint_bytes - self.checkpoint_bytes / 8, Relaxed);
     }
 
     /// Asks for a sync of one replica's log in a while.
@@ -73,8 +87,8 @@ impl Keeper {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for work; `None` once closed.
-    fn next(&self) -> Option<Due> {
+    /// Waits for work, or until `scrub`; `None` once closed.
+    fn next(&self, scrub: Instant) -> Option<Due> {
         let mut work = self.lock();
         loop {
             if work.closing {
@@ -87,11 +101,11 @@ impl Keeper {
             if let Some(place) = work.flushes.iter().position(|(due, _)| *due <= now) {
                 return Some(Due::Flush(work.flushes.swap_remove(place).1));
             }
-            let first = work.flushes.iter().map(|(due, _)| *due).min();
-            work = match first {
-                Some(due) => self.wake.wait_timeout(work, due - now).unwrap_or_else(PoisonError::into_inner).0,
-                None => self.wake.wait(work).unwrap_or_else(PoisonError::into_inner),
-            };
+            if scrub <= now {
+                return Some(Due::Scrub);
+            }
+            let first = work.flushes.iter().map(|(due, _)| *due).fold(scrub, Instant::min);
+            work = self.wake.wait_timeout(work, first - now).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -99,14 +113,22 @@ impl Keeper {
 enum Due {
     Checkpoint,
     Flush(Weak<Replica>),
+    Scrub,
 }
 
-/// The thread `checkpoint`: asleep while nothing is due.
-pub(super) fn run(storage: &Storage) {
-    while let Some(due) = storage.shared.keeper.next() {
+/// The thread `checkpoint`: asleep while nothing is due; with nothing to scrub it wakes once an hour.
+pub(super) fn run(storage: &Storage, scrub_interval: Duration) {
+    let mut scrubber = Scrubber::new(scrub_interval);
+    while let Some(due) = storage.shared.keeper.next(scrubber.due()) {
         match due {
+            Due::Scrub => scrubber.step(storage),
             Due::Checkpoint => {
                 if let Err(error) = storage.checkpoint() {
+                    if error.lacks_descriptors() {
+                        tracing::warn!(%error, "no checkpoint now: the journal keeps its files until the next");
+                        storage.shared.keeper.ask_soon();
+                        continue;
+                    }
                     storage.shared.fail(&error.to_string());
                     return;
                 }
@@ -135,8 +157,9 @@ impl Storage {
             let entries = list.by_id.iter().map(|(id, entry)| (*id, entry.clone())).collect();
             (replay_from, std::mem::take(&mut list.unsynced_names), entries)
         };
-        if unsynced_names {
-            StorageError::at(&shared.dir, shared.disk.sync_dir(&shared.dir))?;
+        if unsynced_names && let Err(error) = StorageError::at(&shared.dir, shared.disk.sync_dir(&shared.dir)) {
+            self.list().unsynced_names = true;
+            return Err(error);
         }
         let captured = self.sync_logs(&entries)?;
         let mut replicas = Vec::with_capacity(entries.len());
@@ -172,19 +195,39 @@ impl Storage {
     /// system: each sync of its own waits for the device (measured: 4,000 files 3.9 s, their file system 0.02 s).
     fn sync_logs(&self, entries: &[(ReplicaId, Entry)]) -> Result<Vec<Captured>, StorageError> {
         let mut capturing = Vec::with_capacity(entries.len());
-        for (_, entry) in entries {
-            capturing.push(entry.replica.capture()?);
-        }
-        let syncs: usize = capturing.iter().flatten().map(Capturing::sync_count).sum();
-        match &self.shared.file_system {
-            Some(file_system) if syncs > SINGLE_SYNCS_MAX => {
-                StorageError::at(&self.shared.dir, file_system.sync())?;
+        if let Err(error) = self.capture_and_sync(entries, &mut capturing) {
+            if error.lacks_descriptors() {
+                // the next checkpoint must not take them for synced
+                for (capturing, (_, entry)) in capturing.iter().zip(entries) {
+                    capturing.iter().for_each(|capturing| entry.replica.take_back(capturing));
+                }
             }
-            _ => capturing.iter().flatten().try_for_each(Capturing::sync)?,
+            return Err(error);
         }
         let of = |(capturing, (_, entry)): (&Option<Capturing<'_>>, &(ReplicaId, Entry))| {
             capturing.as_ref().map_or_else(|| entry.replica.not_captured(&entry.last), Capturing::captured)
         };
         Ok(capturing.iter().zip(entries).map(of).collect())
+    }
+
+    fn capture_and_sync<'a>(
+        &self,
+        entries: &'a [(ReplicaId, Entry)],
+        capturing: &mut Vec<Option<Capturing<'a>>>,
+    ) -> Result<(), StorageError> {
+        for (_, entry) in entries {
+            capturing.push(entry.replica.capture()?);
+        }
+        let syncs: usize = capturing.iter().flatten().map(Capturing::sync_count).sum();
+        match &self.shared.file_system {
+            Some(file_system) if syncs > SINGLE_SYNCS_MAX => StorageError::at(&self.shared.dir, file_system.sync()),
+            file_system => match (capturing.iter().flatten().try_for_each(Capturing::sync), file_system) {
+                // it is open already
+                (Err(error), Some(file_system)) if error.lacks_descriptors() => {
+                    StorageError::at(&self.shared.dir, file_system.sync())
+                }
+                (synced, _) => Ok(synced?),
+            },
+        }
     }
 }

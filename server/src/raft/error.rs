@@ -3,7 +3,11 @@
 use std::{io, path::PathBuf};
 
 use super::node_id::NodeId;
-use crate::{journal::JournalError, log::LogError, log::SequenceError};
+use crate::{
+    journal::JournalError,
+    log::{LogError, SequenceError},
+    os::disk::lacks_descriptors,
+};
 
 /// The data directory cannot be used. The text tells the operator what to do.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +31,18 @@ pub enum StorageError {
     /// Written by a newer Tidemark.
     #[error("{path} has format {found}, this program reads up to {known}; start the version that wrote it")]
     NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// In it.
+        found: u32,
+        /// Understood here.
+        known: u32,
+    },
+    /// Written by a Tidemark from before the first release.
+    #[error(
+        "{path} has format {found} of an unreleased Tidemark, this program reads {known}; move the directory away, or start the version that wrote it"
+    )]
+    OlderFormat {
         /// The file.
         path: PathBuf,
         /// In it.
@@ -73,6 +89,16 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Only a file descriptor was lacking: what was asked for can be tried again.
+    pub(super) fn lacks_descriptors(&self) -> bool {
+        match self {
+            Self::Io { cause, .. } => lacks_descriptors(cause),
+            Self::Journal(error) => error.lacks_descriptors(),
+            Self::Log(error) => error.lacks_descriptors(),
+            _ => false,
+        }
+    }
+
     pub(super) fn at<T>(path: &std::path::Path, result: io::Result<T>) -> Result<T, Self> {
         result.map_err(|cause| Self::Io { path: path.to_path_buf(), cause })
     }

@@ -4,6 +4,8 @@ use std::{io::IoSlice, path::Path};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use uuid::Uuid;
+
 use super::error::StorageError;
 use crate::os::{
     disk::{OpenMode, SharedDisk},
@@ -11,39 +13,57 @@ use crate::os::{
 };
 
 const FILE: &str = "meta.properties";
-/// The format of the directory as a whole: its layout, journal and segments.
-const FORMAT: u32 = 1;
+/// The format of the directory as a whole: its layout, journal and segments. 1 was never released.
+const FORMAT: u32 = 2;
 
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetaProperties {
-    /// 22 characters of base64url, as Kafka's.
+    /// 22 characters of base64url, as Kafka's; empty while the broker waits for its cluster to be formed.
     pub cluster_id: String,
     /// The broker that owns the directory.
     pub node_id: i32,
     /// This directory; 22 characters of base64url.
     pub directory_id: String,
+    /// Voters of the metadata quorum as the cluster was formed, each with its directory then; empty for a lone broker.
+    pub quorum: Vec<(i32, String)>,
+    /// Which replica of the metadata lies here: 0 for one that formed the cluster, more after a disk was lost.
+    pub incarnation: u32,
 }
 
 /// An id as Kafka writes it.
-fn random_id(random: &Random) -> String {
+pub fn random_id(random: &Random) -> String {
     URL_SAFE_NO_PAD.encode(random.uuid().as_bytes())
 }
 
 impl MetaProperties {
-    /// Reads the file, or makes it in a directory that has none.
+    /// The directory's id as a number.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn directory_uuid(&self) -> Result<Uuid, StorageError> {
+        let bytes = URL_SAFE_NO_PAD.decode(&self.directory_id).ok();
+        bytes.and_then(|bytes| Uuid::from_slice(&bytes).ok()).ok_or_else(|| StorageError::Properties {
+            path: FILE.into(),
+            what: format!("directory.id={} is no id", self.directory_id),
+        })
+    }
+
+    /// Reads the file, or makes it in a directory that has none: for a lone broker, or for one that waits for its cluster.
     ///
     /// # Errors
     /// The disk's, another node's directory, a newer format, or a file that lacks a key.
     pub(super) fn load_or_create(
         disk: &SharedDisk,
         dir: &Path,
-        node_id: i32,
+        (node_id, lone): (i32, bool),
         random: &Random,
     ) -> Result<Self, StorageError> {
         let path = dir.join(FILE);
         if !disk.exists(&path) {
-            let fresh = Self { cluster_id: random_id(random), node_id, directory_id: random_id(random) };
+            let cluster_id = if lone { random_id(random) } else { String::new() };
+            let directory_id = random_id(random);
+            let fresh = Self { cluster_id, node_id, directory_id, quorum: Vec::new(), incarnation: 0 };
             fresh.write(disk, dir)?;
             return Ok(fresh);
         }
@@ -67,18 +87,35 @@ impl MetaProperties {
         };
         let format: u32 =
             value("tidemark.format")?.parse().map_err(|_| damaged("tidemark.format is no number".into()))?;
+        if format < FORMAT {
+            return Err(StorageError::OlderFormat { path: path.to_path_buf(), found: format, known: FORMAT });
+        }
         if format > FORMAT {
             return Err(StorageError::NewerFormat { path: path.to_path_buf(), found: format, known: FORMAT });
         }
         let node_id = value("node.id")?.parse().map_err(|_| damaged("node.id is no number".into()))?;
-        Ok(Self { cluster_id: value("cluster.id")?, node_id, directory_id: value("directory.id")? })
+        // absent in the directory of a lone broker
+        let quorum = value("tidemark.quorum").unwrap_or_default();
+        let quorum =
+            parse_quorum(&quorum).ok_or_else(|| damaged("tidemark.quorum is no list of ID:DIRECTORY".into()))?;
+        let incarnation = match value("tidemark.incarnation") {
+            Ok(text) => text.parse().map_err(|_| damaged("tidemark.incarnation is no number".into()))?,
+            Err(_) => 0,
+        };
+        let (cluster_id, directory_id) = (value("cluster.id")?, value("directory.id")?);
+        Ok(Self { cluster_id, node_id, directory_id, quorum, incarnation })
     }
 
-    fn write(&self, disk: &SharedDisk, dir: &Path) -> Result<(), StorageError> {
-        let text = format!(
+    pub(super) fn write(&self, disk: &SharedDisk, dir: &Path) -> Result<(), StorageError> {
+        let mut text = format!(
             "version=1\ncluster.id={}\nnode.id={}\ndirectory.id={}\ntidemark.format={FORMAT}\n",
             self.cluster_id, self.node_id, self.directory_id
         );
+        if !self.quorum.is_empty() {
+            let quorum = self.quorum.iter().map(|(id, directory)| format!("{id}:{directory}"));
+            let (quorum, incarnation) = (quorum.collect::<Vec<_>>().join(","), self.incarnation);
+            text.push_str(&format!("tidemark.quorum={quorum}\ntidemark.incarnation={incarnation}\n"));
+        }
         let (path, temporary) = (dir.join(FILE), dir.join("meta.properties.tmp"));
         let file = StorageError::at(&temporary, disk.open(&temporary, OpenMode::Create))?;
         StorageError::at(&temporary, file.write_all_at(&[IoSlice::new(text.as_bytes())], 0))?;
@@ -86,4 +123,13 @@ impl MetaProperties {
         StorageError::at(&path, disk.rename(&temporary, &path))?;
         StorageError::at(dir, disk.sync_dir(dir))
     }
+}
+
+/// `1:directory,2:directory,…`
+fn parse_quorum(text: &str) -> Option<Vec<(i32, String)>> {
+    let one = |one: &str| {
+        let (id, directory) = one.split_once(':')?;
+        Some((id.parse().ok()?, directory.to_owned()))
+    };
+    text.split(',').filter(|one| !one.is_empty()).map(one).collect()
 }

@@ -8,7 +8,8 @@
 //! A partition with one replica is *solo*: no Raft machinery, commit = synced here, the epoch rises at every start. One with
 //! more is a *group*: openraft decides, over the same log and journal (`group`). An
 //! append writes the log and the journal under the replica's lock, in that order; the journal's sync thread then moves the
-//! high watermark and calls the [`CommitListener`]. One thread, `checkpoint`, syncs segments behind the appends.
+//! high watermark and calls the [`CommitListener`]. One thread, `checkpoint`, syncs segments behind the appends and
+//! looks for rot in those that are sealed.
 //!
 //! Locks, in the order they may nest: a replica's log or the list of replicas, then the journal's. Not here: Kafka's rules for
 //! batches, topics, APIs.
@@ -26,6 +27,7 @@ mod reopen;
 mod replica;
 mod role;
 mod room;
+mod scrub;
 mod storage;
 
 #[cfg(test)]
@@ -35,7 +37,7 @@ pub use carrier::{Carrier, CarrierError, Lane};
 pub use commit::CommitListener;
 pub use error::{ReplicaError, StorageError};
 pub use group::{FollowerStatus, GroupError, GroupStatus, GroupTiming, Groups, Proposal, Proposed, ServeError};
-pub use meta_properties::MetaProperties;
+pub use meta_properties::{MetaProperties, random_id};
 pub use node_id::NodeId;
 pub use replica::{Appending, Durability, Replica};
 pub use role::Role;

@@ -105,7 +105,7 @@ pub(super) fn recover(
     rebuild.report();
     let Rebuild { replicas, next_replica_id, last_boot_epoch, mended, .. } = rebuild;
     let boot_epoch = last_boot_epoch.saturating_add(1);
-    let journal = recovery.start(boot_epoch)?;
+    let journal = recovery.start(boot_epoch, random.u64())?;
     let started = journal.append(&Record::BootEpoch { epoch: boot_epoch, nonce: random.u64() }, None)?;
     // clients will see this epoch: it must not come again after a power cut
     journal.sync_blocking(started)?;
@@ -251,12 +251,13 @@ impl Rebuild<'_> {
                 // its directory may be there still, under its own name or another: `clear_leftovers` sees to it
                 self.replicas.remove(&replica);
             }
-            OwnedRecord::Entry { replica, index, frame, base_offset, leader_epoch } => {
+            OwnedRecord::Entry { replica, index, frame, base_offset, leader_epoch, opens_segment } => {
                 if let Some(member) = self.member_behind(replica, end) {
                     member.note_frame(index, leader_epoch, &frame);
                 }
                 if let Some(log) = self.log_behind(replica, end) {
-                    let replayed = replay(log, index, base_offset, &frame);
+                    let replayed =
+                        skip_lost(log, index, base_offset).and_then(|()| log.replay(index, &frame, opens_segment));
                     self.judge(replica, replayed)?;
                 }
             }
@@ -447,9 +448,9 @@ fn may_pass(cause: &io::Error) -> bool {
     !matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData)
 }
 
-/// Writes one frame again. Frames between it and the log's end are lost: void frames take their indexes, reads of their
-/// offsets are refused, and what came after them is kept.
-fn replay(log: &mut Log, index: u64, base_offset: i64, frame: &[u8]) -> Result<(), AppendError> {
+/// Goes to the place of a frame. Frames between it and the log's end are lost: void frames take their indexes, reads of their
+/// offsets are refused, and what comes after them is kept.
+fn skip_lost(log: &mut Log, index: u64, base_offset: i64) -> Result<(), AppendError> {
     if index > log.next_index() {
         let (from, epoch) = (log.log_end_offset(), log.last_leader_epoch().max(0));
         while log.next_index() < index {
@@ -459,5 +460,5 @@ fn replay(log: &mut Log, index: u64, base_offset: i64, frame: &[u8]) -> Result<(
             log.quarantine(from, base_offset);
         }
     }
-    log.replay(index, frame)
+    Ok(())
 }

@@ -7,7 +7,7 @@
 //! Not here: which batches are good, who waits, files; what a member of a group does instead (`group`).
 
 use std::{
-    io::{self, IoSlice},
+    io::IoSlice,
     sync::{
         Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
@@ -23,12 +23,14 @@ use super::{
     commit::CommitListener,
     error::ReplicaError,
     group::{Group, Member},
+    node_id::NodeId,
     role::Role,
     storage::Shared,
 };
 use crate::{
     journal::{JournalError, JournalFailed, Record, ReplicaId},
-    log::{AppendError, Appended, Log, LogConfig, LogError, SequenceCheck},
+    log::{AppendError, Appended, BadStretch, Log, LogConfig, LogError, SequenceCheck},
+    os::disk::is_lack,
 };
 
 /// What an acknowledged entry survives.
@@ -136,7 +138,8 @@ impl Replica {
             log.settle(committed);
         }
         if let Some(member) = &member {
-            role = Role::Follower { leader: None, epoch: member.epoch() };
+            // who led last is who most likely leads: it is heard from soon, or another is
+            role = Role::Follower { leader: member.voted_leader(), epoch: member.epoch() };
         }
         Arc::new(Self {
             id,
@@ -168,6 +171,21 @@ impl Replica {
     /// Its leader epoch.
     pub fn leader_epoch(&self) -> i32 {
         self.role().epoch()
+    }
+
+    /// What it is called in its group; none for one that is alone, or whose log cannot be read.
+    pub fn node(&self) -> Option<NodeId> {
+        self.read().member.as_ref().map(|member| member.node)
+    }
+
+    /// Whether its group runs.
+    pub fn has_group(&self) -> bool {
+        self.group.load().is_some()
+    }
+
+    /// Whether its log cannot be used: it is damaged, or its disk failed.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.read().state, State::Failed(_))
     }
 
     /// Becomes something else, and says so.
@@ -303,6 +321,7 @@ impl Replica {
                     base_offset: appended.base_offset,
                     frame: &frame,
                     frame_crc: appended.frame_crc,
+                    opens_segment: appended.opens_segment,
                 };
                 let this = Arc::clone(self);
                 let written =
@@ -318,7 +337,7 @@ impl Replica {
                 self.commit(end, bytes);
             }
             Durability::Volatile => {
-                if appended.rolled {
+                if appended.opens_segment {
                     self.drop_expired(log);
                 }
                 drop(held);
@@ -341,7 +360,7 @@ impl Replica {
     pub(super) fn append_failed(&self, state: &mut State, error: AppendError) -> ReplicaError {
         match error {
             AppendError::WrongEnd { end, expected } => ReplicaError::WrongEnd { end, expected },
-            AppendError::Log(LogError::Io { path, cause }) if is_full(&cause) => {
+            AppendError::Log(LogError::Io { path, cause }) if is_lack(&cause) => {
                 ReplicaError::Storage(format!("{}: {cause}; nothing was written", path.display()))
             }
             error => self.fail(state, &error.to_string()),
@@ -412,10 +431,24 @@ impl Replica {
     pub(super) fn flush(&self) -> Result<(), ReplicaError> {
         self.unflushed.store(0, Ordering::Release);
         let synced = self.capture().and_then(|capturing| match capturing {
-            Some(capturing) => capturing.sync(),
+            Some(capturing) => capturing.sync().inspect_err(|error| {
+                if error.lacks_descriptors() {
+                    self.take_back(&capturing);
+                }
+            }),
             None => Ok(()),
         });
-        synced.map_err(|error| self.fail(&mut self.write().state, &error.to_string()))
+        synced.map_err(|error| match error.lacks_descriptors() {
+            true => ReplicaError::Storage(format!("{error}; what was written is not flushed yet")),
+            false => self.fail(&mut self.write().state, &error.to_string()),
+        })
+    }
+
+    /// Takes back what was captured and could not be synced, for want of descriptors alone.
+    pub(super) fn take_back(&self, capturing: &Capturing<'_>) {
+        if let State::Open(log) = &mut self.write().state {
+            log.take_back(&capturing.capture);
+        }
     }
 
     /// Takes what has to be synced of the log, and what a checkpoint may say once it is. `None` for a replica without a log.
@@ -496,6 +529,14 @@ impl Replica {
         }
     }
 
+    /// Sets aside what a scrub has found to be bad. True if that is news.
+    pub(super) fn set_aside(&self, bad: &BadStretch) -> bool {
+        match &mut self.write().state {
+            State::Open(log) => log.set_aside(bad),
+            _ => false,
+        }
+    }
+
     /// Forgets producers that were silent too long.
     pub fn expire_producers(&self, now_ms: i64) {
         if let State::Open(log) = &mut self.write().state {
@@ -524,10 +565,19 @@ impl Replica {
         let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut held = self.write();
         let synced = match &mut held.state {
-            State::Open(log) => log.capture().and_then(|capture| capture.sync()),
+            State::Open(log) => log.capture().and_then(|capture| {
+                capture.sync().inspect_err(|error| {
+                    if error.lacks_descriptors() {
+                        log.take_back(&capture);
+                    }
+                })
+            }),
             _ => Ok(()),
         };
         if let Err(error) = synced {
+            if error.lacks_descriptors() {
+                return Err(ReplicaError::Storage(error.to_string()));
+            }
             return Err(self.fail(&mut held.state, &error.to_string()));
         }
         self.durability.store(Durability::Journaled as u8, Ordering::Release);
@@ -566,8 +616,4 @@ fn begin_solo_epoch(log: &mut Log, boot_epoch: i32) -> i32 {
     let epoch = boot_epoch.max(log.last_leader_epoch().saturating_add(i32::from(log.next_index() > 1)));
     log.begin_epoch(epoch);
     epoch
-}
-
-fn is_full(cause: &io::Error) -> bool {
-    matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

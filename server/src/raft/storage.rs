@@ -7,8 +7,10 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
+    time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -34,6 +36,9 @@ use crate::{
     },
 };
 
+/// Half a week: every byte is read within a week, though a start begins a pass anew.
+const SCRUB_INTERVAL: Duration = Duration::from_millis(302_400_000);
+
 /// What the data directory is told at start.
 #[derive(Debug, Clone)]
 pub struct StorageConfig {
@@ -41,10 +46,14 @@ pub struct StorageConfig {
     pub dir: PathBuf,
     /// This broker.
     pub node_id: i32,
+    /// A new directory is of a lone broker, which is a cluster by itself; else it waits for [`Storage::join_cluster`].
+    pub lone: bool,
     /// Bytes of the disk that produce must leave free.
     pub reserve_bytes: u64,
     /// Bytes appended between two checkpoints, at most about 64 MiB: what a start may have to replay.
     pub checkpoint_bytes: u64,
+    /// How long a pass over all sealed segments takes, in search of rot.
+    pub scrub_interval: Duration,
     /// How the journal uses its files.
     pub journal: JournalConfig,
 }
@@ -52,7 +61,15 @@ pub struct StorageConfig {
 impl StorageConfig {
     /// The usual settings.
     pub fn new(dir: PathBuf, node_id: i32) -> Self {
-        Self { dir, node_id, reserve_bytes: 64 << 20, checkpoint_bytes: 64 << 20, journal: JournalConfig::default() }
+        Self {
+            dir,
+            node_id,
+            lone: true,
+            reserve_bytes: 64 << 20,
+            checkpoint_bytes: 64 << 20,
+            scrub_interval: SCRUB_INTERVAL,
+            journal: JournalConfig::default(),
+        }
     }
 }
 
@@ -150,7 +167,7 @@ pub struct Storage {
     pub(super) boot_epoch: i32,
     /// One checkpoint at a time.
     pub(super) checkpointing: Mutex<()>,
-    properties: MetaProperties,
+    properties: ArcSwap<MetaProperties>,
     thread: Mutex<Option<JoinHandle<()>>>,
     _lock: DiskLock,
 }
@@ -197,7 +214,7 @@ impl Storage {
             std::io::ErrorKind::WouldBlock => StorageError::InUse { path: dir.clone() },
             _ => StorageError::Io { path: dir.clone(), cause },
         })?;
-        let properties = MetaProperties::load_or_create(&disk, dir, config.node_id, random)?;
+        let properties = MetaProperties::load_or_create(&disk, dir, (config.node_id, config.lone), random)?;
         // before anything is written, or a failure could come before the watch
         let file_system = disk.file_system(dir).ok();
         let recovered = recovery::recover(&disk, dir, config.journal, random)?;
@@ -216,8 +233,10 @@ impl Storage {
             let durability = if found.last.unjournaled { Durability::WriteCaching } else { Durability::Journaled };
             let held = held(found.state, found.last.member.as_ref());
             let replica = Replica::new(id, recovered.boot_epoch, shared.clone(), held, durability);
-            if let Some(epoch) = found.last.member.as_ref().map(RecoveredMember::epoch) {
-                // also where its log cannot be read
+            if let Some(epoch) = found.last.member.as_ref().map(RecoveredMember::epoch)
+                && replica.has_failed()
+            {
+                // its log cannot be read: it is a member all the same
                 replica.set_role(Role::Follower { leader: None, epoch });
             }
             replicas.by_id.insert(id, Entry { key: found.key, dir: found.dir, replica, last: found.last });
@@ -227,7 +246,7 @@ impl Storage {
             replicas: Mutex::new(replicas),
             boot_epoch: recovered.boot_epoch,
             checkpointing: Mutex::new(()),
-            properties,
+            properties: ArcSwap::from_pointee(properties),
             thread: Mutex::new(None),
             _lock: lock,
         });
@@ -235,16 +254,35 @@ impl Storage {
             storage.checkpoint()?;
         }
         if !config.journal.inline_sync {
-            let keeper = storage.clone();
-            let handle = StorageError::at(dir, thread::spawn("checkpoint", move || checkpoint::run(&keeper)))?;
+            let (keeper, interval) = (storage.clone(), config.scrub_interval);
+            let run = move || checkpoint::run(&keeper, interval);
+            let handle = StorageError::at(dir, thread::spawn("checkpoint", run))?;
             *storage.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
         }
         Ok(storage)
     }
 
     /// Whose directory it is.
-    pub fn properties(&self) -> &MetaProperties {
-        &self.properties
+    pub fn properties(&self) -> Arc<MetaProperties> {
+        self.properties.load_full()
+    }
+
+    /// Writes down which cluster the directory belongs to from now on. Durable when it returns.
+    ///
+    /// # Errors
+    /// The disk's: nothing changed.
+    pub fn join_cluster(
+        &self,
+        cluster_id: &str,
+        quorum: &[(i32, String)],
+        incarnation: u32,
+    ) -> Result<(), StorageError> {
+        let mut properties = MetaProperties::clone(&self.properties());
+        (properties.cluster_id, properties.quorum) = (cluster_id.to_owned(), quorum.to_vec());
+        properties.incarnation = incarnation;
+        properties.write(&self.shared.disk, &self.shared.dir)?;
+        self.properties.store(Arc::new(properties));
+        Ok(())
     }
 
     /// The directory.
@@ -277,10 +315,15 @@ impl Storage {
         self.list().by_id.values().map(|entry| (entry.key, entry.replica.clone())).collect()
     }
 
+    /// Whether a replica has the directory `name`.
+    pub fn has_replica_in(&self, name: &str) -> bool {
+        self.list().by_id.values().any(|entry| entry.dir == name)
+    }
+
     /// A new, empty replica in the directory `name`. A directory of that name that no replica owns is set aside first.
     ///
     /// # Errors
-    /// The disk's, or the journal's.
+    /// The disk's, or the journal's: there is nothing of it, and it can be tried again where only room or descriptors lacked.
     pub fn create_replica(
         &self,
         key: ReplicaKey,
@@ -297,22 +340,30 @@ impl Storage {
             self.set_aside(name, id)?;
         }
         let (topic_id, partition) = key;
-        let (disk, identity, bytes) = (shared.disk.clone(), LogIdentity { topic_id, partition }, *topic_id.as_bytes());
-        let (log, lsn, member) = match kind {
-            ReplicaKind::Solo => {
-                let record = Record::CreateReplica { replica: id, topic_id: bytes, partition, dir: name };
-                let lsn = shared.journal.append(&record, None)?;
-                (Log::create(disk, &path, identity, config)?, lsn, None)
-            }
+        let (identity, bytes, words) = (LogIdentity { topic_id, partition }, *topic_id.as_bytes(), kind.membership());
+        let (record, member) = match kind {
+            ReplicaKind::Solo => (Record::CreateReplica { replica: id, topic_id: bytes, partition, dir: name }, None),
             ReplicaKind::Voter { node, .. } | ReplicaKind::Learner { node } => {
-                let words = kind.membership();
-                let (replica, membership, node) = (id, words.as_deref().unwrap_or_default(), node.as_u64());
-                let record = Record::CreateMember { replica, topic_id: bytes, partition, node, dir: name, membership };
-                let lsn = shared.journal.append(&record, None)?;
-                let log = Log::create_with(disk, &path, identity, config, words.as_deref())?;
-                (log, lsn, Some(RecoveredMember::new(NodeId::from(node), words)))
+                let membership = words.as_deref().unwrap_or_default();
+                let (replica, topic_id, named) = (id, bytes, node.as_u64());
+                let record = Record::CreateMember { replica, topic_id, partition, node: named, dir: name, membership };
+                (record, Some(RecoveredMember::new(node, words.clone())))
             }
         };
+        let made = match kind {
+            ReplicaKind::Solo => Log::create(shared.disk.clone(), &path, identity, config),
+            _ => Log::create_with(shared.disk.clone(), &path, identity, config, words.as_deref()),
+        };
+        // the record comes last: a start makes what it names, and would find two of one that was tried twice
+        let made = made.map_err(StorageError::from).and_then(|log| Ok((log, shared.journal.append(&record, None)?)));
+        let (log, lsn) = made.inspect_err(|error| {
+            if error.lacks_descriptors() {
+                // it closes files that wait to be synced
+                shared.keeper.ask();
+            }
+            // whatever stays is set aside by the next try or the next start
+            let _ = shared.disk.remove_dir_all(&path);
+        })?;
         list.unsynced_names = true;
         let last = Captured { member, ..Captured::of(&log, lsn) };
         let held = held(State::Open(log), last.member.as_ref());

@@ -25,8 +25,18 @@ use crate::{
     },
 };
 
+mod descriptors;
 mod random;
+mod replayed;
 mod rot;
+mod scrub;
+
+/// The seeds of a test that tells random stories: `SEEDS` of them in the environment, from `SEEDS_FROM` on, or as many as `usual`.
+fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let from = number("SEEDS_FROM").unwrap_or(0);
+    from..from + number("SEEDS").unwrap_or(usual)
+}
 
 const DIR: &str = "/data/broker";
 const KEY: ReplicaKey = (Uuid::from_u128(7), 0);

@@ -7,8 +7,10 @@ use kafka_protocol::messages::{
 };
 use tidemark_record::BatchBuilder;
 
-use super::producing::{append, create, filled, text, to_partition};
-use crate::peer::Peer;
+use super::producing::{append, batch, create, filled, text, to_partition, with_header};
+use crate::peer::{PATIENCE, Peer};
+
+const NOT_ENOUGH_REPLICAS: i16 = 19;
 
 fn sequenced(id: i64, epoch: i16, sequence: i32, records: i64) -> Bytes {
     filled(BatchBuilder::new().producer(id, epoch, sequence), records).build().expect("plain")
@@ -37,6 +39,7 @@ pub fn tell(peer: &mut Peer) {
     peer.ask("InitProducerId, an empty transactional id", &empty, 4);
     sequences(peer, id);
     edges(peer, id);
+    transactional(peer);
     describe(peer);
 }
 
@@ -83,9 +86,43 @@ fn edges(peer: &mut Peer, id: i64) {
         let request = to_partition(peer, "sequenced", 1, Some(sequenced(*id, *epoch, *sequence, *records)));
         peer.ask(&format!("Produce, {case}"), &request, 9);
     }
-    let transactional = filled(BatchBuilder::new().producer(990_003, 0, 0).transactional(), 1).build().expect("plain");
-    let request = to_partition(peer, "sequenced", 1, Some(transactional));
+}
+
+/// Batches of transactions that were never begun.
+fn transactional(peer: &mut Peer) {
+    create(peer, "transacted", 1, &[]);
+    let of = |id: i64| filled(BatchBuilder::new().producer(id, 0, 0).transactional(), 1).build().expect("plain");
+    let request = to_partition(peer, "transacted", 0, Some(of(990_003)));
     peer.ask("Produce, a transactional batch without a transactional id", &request, 9);
+    peer.await_coordinator("t");
+    // and until it has loaded, producers are told to come again
+    let first =
+        to_partition(peer, "transacted", 0, Some(of(990_003))).with_transactional_id(Some(TransactionalId(text("t"))));
+    harness::eventually("the coordinator knows its transactions", PATIENCE, || {
+        let answer = peer.prepare(&first, 9);
+        (answer.responses[0].partition_responses[0].error_code != NOT_ENOUGH_REPLICAS).then_some(())
+    });
+    let nobodys = with_header(&batch(1), 21, &0x10_i16.to_be_bytes());
+    let control = with_header(&of(990_004), 21, &0x30_i16.to_be_bytes());
+    let sequence = with_header(&of(990_005), 53, &(-1_i32).to_be_bytes());
+    let mut damaged = of(990_006).to_vec();
+    damaged[17] ^= 0xff;
+    let cases: [(&str, &str, i32, Bytes); 7] = [
+        ("of an unknown producer", "t", 0, of(990_003)),
+        ("with the control flag", "t", 0, control),
+        ("with a negative sequence", "t", 0, sequence),
+        ("with a bad checksum", "t", 0, damaged.into()),
+        ("to an unknown partition", "t", 9, of(990_007)),
+        ("under an empty id", "", 0, of(990_008)),
+        ("without a producer id", "t", 0, nobodys),
+    ];
+    for (case, transactional_id, partition, records) in cases {
+        for version in [3, 9, 12] {
+            let request = to_partition(peer, "transacted", partition, Some(records.clone()))
+                .with_transactional_id(Some(TransactionalId(text(transactional_id))));
+            peer.ask(&format!("Produce v{version}, a transactional batch {case}"), &request, version);
+        }
+    }
 }
 
 fn describe(peer: &mut Peer) {

@@ -2,7 +2,7 @@
 
 use super::{
     api_versions, configs, delete_records, fetch, fetch_sessions, idempotence, list_offsets, metadata, produce,
-    producing, raw, topics,
+    producing, raw, replicas, topics,
 };
 use crate::peer::Peer;
 
@@ -24,6 +24,7 @@ pub const ALL: &[Story] = &[
     story("topics", topics::tell),
     Story { name: "metadata", tell: metadata::tell, repeatable: false },
     story("metadata of topics", metadata::tell_topics),
+    story("replicas", replicas::tell),
     story("configs", configs::tell),
     story("produce", produce::tell),
     story("idempotence", idempotence::tell),

@@ -57,11 +57,16 @@ pub fn tell_topics(peer: &mut Peer) {
         let none = MetadataRequest::default().with_topics(Some(vec![]));
         peer.ask(&format!("Metadata v{version}, no topics"), &none, version);
     }
-    // neither a name nor an id is left out: Kafka 4.3.1 fails inside with UNKNOWN_SERVER_ERROR
     let by = |name: Option<TopicName>, id: Uuid| {
         let topic = MetadataRequestTopic::default().with_name(name).with_topic_id(id);
         MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(false)
     };
+    for version in 10..=13 {
+        peer.ask(&format!("Metadata v{version} by neither"), &by(None, Uuid::nil()), version);
+        let mut mixed = by(None, Uuid::nil());
+        mixed.topics.get_or_insert_default().push(named(peer.topic("met")));
+        peer.ask(&format!("Metadata v{version} by neither and a name"), &mixed, version);
+    }
     for version in [12, 13] {
         peer.ask(&format!("Metadata v{version} by id"), &by(None, id), version);
         peer.ask(&format!("Metadata v{version} by unknown id"), &by(None, Uuid::from_u128(7)), version);

@@ -10,8 +10,9 @@ mod list;
 mod list_offsets;
 mod metadata;
 mod produce;
-mod producing;
-mod raw;
+pub mod producing;
+pub mod raw;
+mod replicas;
 mod topics;
 
 pub use list::{ALL, plant};

@@ -113,7 +113,6 @@ fn damage(peer: &mut Peer) {
         changed[at] = byte;
         Bytes::from(changed)
     };
-    // null records are left out: Kafka 4.3.1 neither answers them nor closes
     let cases: &[(&str, Option<Bytes>)] = &[
         ("empty records", Some(Bytes::new())),
         ("a bad checksum", Some(with_crc(&good))),
@@ -135,8 +134,6 @@ fn damage(peer: &mut Peer) {
     }
 }
 
-/// Left out, because Kafka 4.3.1 fails inside (UNKNOWN_SERVER_ERROR) or stores nonsense: undefined codecs, packed data that
-/// are damaged, offset deltas that are not 0, 1, 2. What is right there is held by tests/wire (K12, K13).
 fn records(peer: &mut Peer) {
     let good = batch(3);
     let cases: &[(&str, Bytes)] = &[
@@ -162,6 +159,10 @@ fn records(peer: &mut Peer) {
         let request = to_partition(peer, "written", 0, Some(records.clone()));
         peer.ask(&format!("Produce, {case}"), &request, 9);
     }
+    let many = with_header(&packed(20, Compression::Gzip), 57, &i32::MAX.to_be_bytes());
+    let many = with_header(&many, 23, &(i32::MAX - 1).to_be_bytes());
+    let request = to_partition(peer, "written", 0, Some(many));
+    peer.ask("Produce, packed, count 2^31 - 1", &request, 9);
     let mut odd = BatchBuilder::new();
     odd.append(
         T0,
@@ -189,6 +190,7 @@ fn timestamps(peer: &mut Peer) {
         builder.build().expect("plain")
     };
     let day = 24 * 60 * 60 * 1000;
+    let of_base = |base: i64| with_header(&packed(20, Compression::Gzip), 27, &base.to_be_bytes());
     for (case, topic, records) in [
         ("two days ahead", "written", at(now_ms() + 2 * day)),
         ("negative time", "written", at(-5)),
@@ -202,6 +204,12 @@ fn timestamps(peer: &mut Peer) {
         ("LogAppendTime, packed", "stamped", packed(3, Compression::Lz4)),
         ("LogAppendTime claimed by a client", "written", with_header(&batch(1), 21, &8_i16.to_be_bytes())),
         ("LogAppendTime claimed on such a topic", "stamped", with_header(&batch(1), 21, &8_i16.to_be_bytes())),
+        ("time that overflows", "written", with_header(&batch(3), 27, &(i64::MAX - 5).to_be_bytes())),
+        ("base time i64::MIN", "written", with_header(&batch(3), 27, &i64::MIN.to_be_bytes())),
+        ("LogAppendTime, time that overflows", "stamped", with_header(&batch(3), 27, &(i64::MAX - 5).to_be_bytes())),
+        ("packed, time that overflows", "written", of_base(i64::MAX - 5)),
+        ("packed, base time i64::MIN", "written", of_base(i64::MIN)),
+        ("packed, two days ahead", "written", of_base(now_ms() + 2 * day)),
         ("a max timestamp that lies", "written", with_header(&batch(2), 35, &(T0 + 99_000).to_be_bytes())),
     ] {
         let request = to_partition(peer, topic, 0, Some(records));

@@ -15,7 +15,7 @@ fn header(key: i16, version: i16) -> BytesMut {
     out
 }
 
-fn with(key: i16, version: i16, body: &[u8]) -> Vec<u8> {
+pub fn with(key: i16, version: i16, body: &[u8]) -> Vec<u8> {
     let mut out = header(key, version);
     out.put_slice(body);
     out.to_vec()
@@ -29,16 +29,17 @@ pub fn tell(peer: &mut Peer) {
         ("a version to come", 3, 99),
         ("a negative version", 3, -1),
         ("a version that was removed", 1, 3),
+        ("a key that brokers speak among themselves", 52, 0),
         ("Produce of old", 0, 2),
     ] {
         peer.ask_bytes::<MetadataRequest>(&format!("raw, {case}"), &with(key, version, &[0, 0, 0, 0]), 1);
     }
-    // a count below -1 is left out: Kafka takes it for null, we close (tests/wire, K5)
     let metadata: &[(&str, i16, &[u8])] = &[
         ("an array that goes on past the end", 1, &[0, 0, 0, 9]),
         ("an array of 2^31 - 1", 1, &[0x7f, 0xff, 0xff, 0xff]),
         ("a string past the end", 1, &[0, 0, 0, 1, 0, 9, b'a']),
         ("a null name where none may be", 1, &[0, 0, 0, 1, 0xff, 0xff]),
+        ("a string of length -2", 1, &[0, 0, 0, 1, 0xff, 0xfe]),
         ("an empty body", 1, &[]),
     ];
     for (case, version, body) in metadata {
@@ -49,13 +50,18 @@ pub fn tell(peer: &mut Peer) {
         ("an unknown tag", &[0, 1, 1, 0, 0, 1, 99, 2, 1, 2]),
         ("a tag in the header", &[1, 50, 1, 7, 1, 1, 0, 0, 0]),
         ("a tag that goes on past the end", &[0, 1, 1, 0, 0, 1, 99, 9, 1]),
+        ("a tag in the header that goes on past the end", &[1, 50, 100, 1]),
         ("a compact array past the end", &[0, 9, 1, 0, 0, 0]),
+        ("a compact array of 2^32 - 1", &[0, 0xff, 0xff, 0xff, 0xff, 0x0f]),
+        ("a varint that never ends", &[0, 0xff, 0xff]),
         ("a varint of six bytes", &[0, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 1, 0, 0, 0]),
     ];
     for (case, body) in flexible {
         peer.ask_bytes::<MetadataRequest>(&format!("raw, Metadata v9 with {case}"), &with(3, 9, body), 9);
     }
     peer.ask_bytes::<ProduceRequest>("raw, Produce cut short", &with(0, 3, &[0xff, 0xff, 0xff]), 3);
+    let past_the_end = [0, 3, 0, 1, 0, 0, 0, 7, 0x7f, 0xff, b'x'];
+    peer.ask_bytes::<MetadataRequest>("raw, a client id past the end", &past_the_end, 1);
     peer.ask_bytes::<ApiVersionsRequest>(
         "ApiVersions, a header without a client id",
         &[0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff],

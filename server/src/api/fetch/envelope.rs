@@ -207,7 +207,7 @@ impl Writer {
 
     fn finish(mut self) -> Reply {
         self.cut();
-        Reply { parts: self.parts }
+        Reply { parts: self.parts, ..Reply::default() }
     }
 }
 

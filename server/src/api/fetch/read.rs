@@ -18,6 +18,8 @@ use crate::{
     partition::{FetchParams, FetchedRecords, Partition},
 };
 
+/// First version in which consumers may read from a replica that follows (KIP-392).
+const FOLLOWERS_SINCE: i16 = 11;
 /// Kafka's `fetch.max.bytes` of a broker: 55 MiB in one answer, whatever is asked for.
 const ANSWER_BYTES_MAX: i32 = 57_671_680;
 /// What an answer with an error says instead of an offset.
@@ -31,13 +33,15 @@ pub(super) struct Limits {
     /// Negative: nothing can be read, as in Kafka.
     max_bytes: i32,
     read_committed: bool,
+    follower_may_serve: bool,
 }
 
 impl Limits {
-    pub(super) fn of(request: &FetchRequest) -> Self {
+    pub(super) fn of(request: &FetchRequest, version: i16) -> Self {
         let max_bytes = request.max_bytes.min(ANSWER_BYTES_MAX);
         let min_bytes = usize::try_from(request.min_bytes.min(max_bytes)).unwrap_or(0);
-        Self { min_bytes, max_bytes, read_committed: request.isolation_level == 1 }
+        let (read_committed, follower_may_serve) = (request.isolation_level == 1, version >= FOLLOWERS_SINCE);
+        Self { min_bytes, max_bytes, read_committed, follower_may_serve }
     }
 }
 
@@ -67,7 +71,7 @@ impl Source {
             };
         }
         match partition_of(broker, topic, wanted.partition) {
-            // no partition has followers yet, so whoever says that it is one is not
+            // followers are served by their group: whoever says that it is one here is not
             Ok(_) if replica_id >= 0 => Self::Refused(ResponseError::NotLeaderOrFollower),
             Ok(partition) => Self::Here(partition),
             Err(error @ ResponseError::UnknownTopicOrPartition) => Self::Unknown(error),
@@ -132,7 +136,8 @@ fn read_partition(
     }
     let offset = wanted.fetch_offset;
     let read_committed = limits.read_committed;
-    let params = FetchParams { offset, max_bytes, min_one, read_committed, current_leader_epoch };
+    let follower_may_serve = limits.follower_may_serve;
+    let params = FetchParams { offset, max_bytes, min_one, read_committed, current_leader_epoch, follower_may_serve };
     let fetched = partition.fetch(&params).map_err(|error| error.response_error())?;
     Ok(PartitionAnswer {
         high_watermark: fetched.high_watermark,

@@ -64,6 +64,8 @@ pub enum Fault {
     Write(u64, i32),
     /// Reads that touch this byte of this file fail with EIO.
     Read(PathBuf, u64),
+    /// Opens of paths that end so fail with this raw error number (24 is EMFILE), until [`SimDisk::mend`].
+    Open(&'static str, i32),
 }
 
 impl SimDisk {
@@ -92,9 +94,14 @@ impl SimDisk {
         let fault = match fault {
             Fault::Sync(nth) => Fault::Sync(state.syncs + nth),
             Fault::Write(nth, error) => Fault::Write(state.writes + nth, error),
-            read @ Fault::Read(..) => read,
+            other @ (Fault::Read(..) | Fault::Open(..)) => other,
         };
         state.failing.push(fault);
+    }
+
+    /// Forgets every planned failure.
+    pub fn mend(&self) {
+        self.state().failing.clear();
     }
 
     /// Bounds the bytes that can still be written; `None` lifts the bound.
@@ -211,6 +218,16 @@ impl State {
         if self.crash_at.is_some_and(|at| self.steps >= at) { Err(power_is_off()) } else { Ok(()) }
     }
 
+    /// Whether a descriptor is to be had for a path.
+    fn openable(&self, path: &Path) -> io::Result<()> {
+        let text = path.to_string_lossy();
+        let refusal = self.failing.iter().find_map(|fault| match fault {
+            Fault::Open(end, error) if text.ends_with(end) => Some(*error),
+            _ => None,
+        });
+        refusal.map_or(Ok(()), |error| Err(io::Error::from_raw_os_error(error)))
+    }
+
     fn node(&self, path: &Path) -> io::Result<Node> {
         self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
@@ -245,6 +262,7 @@ impl Disk for SimDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<SharedFile> {
         let mut state = self.state();
         state.powered()?;
+        state.openable(path)?;
         let file = match (state.names.get(path).copied(), mode) {
             (Some(Node::File(file)), OpenMode::Read | OpenMode::ReadWrite) => file,
             (Some(Node::Dir), _) => return Err(io::ErrorKind::IsADirectory.into()),
@@ -326,6 +344,7 @@ impl Disk for SimDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.openable(path)?;
         state.rename_step()?;
         let State { names, durable_names, .. } = &mut *state;
         settle(durable_names, names, path);

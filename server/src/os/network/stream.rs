@@ -30,6 +30,16 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// A new TCP connection; tries every address of the host.
+    ///
+    /// # Errors
+    /// The machine's.
+    pub async fn connect(host: &str, port: u16) -> io::Result<Self> {
+        let stream = TcpStream::connect((host, port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self::Tcp(stream))
+    }
+
     /// Waits until bytes (or the end) can be read, without holding a buffer meanwhile. An in-process stream cannot tell
     /// and answers at once.
     ///

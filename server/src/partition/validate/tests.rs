@@ -323,6 +323,36 @@ fn another_codec_is_put_in_place_and_the_records_stay() {
     }
 }
 
+/// What is packed is not looked into, but a header that cannot be true is refused.
+#[test]
+fn headers_of_packed_batches_are_judged() {
+    let packed = packed(Compression::Gzip);
+    let counting =
+        |count: i32| edited(&packed, |header| (header.records_count, header.last_offset_delta) = (count, count - 1));
+    let times = |base: i64, max: i64, attributes: i16| {
+        edited(&packed, |header| {
+            (header.base_timestamp, header.max_timestamp) = (base, max);
+            header.attributes.0 |= attributes;
+        })
+    };
+    let most = PACKED_RECORDS_MAX as i32;
+    let far = NOW_MS + 2 * 24 * 3600 * 1000;
+    let cases = [
+        ("as many records as fit", counting(most), 0),
+        ("one more", counting(most + 1), 87),
+        ("i32::MAX records", counting(i32::MAX), 87),
+        ("a base behind the maximum", times(NOW_MS, NOW_MS - 5, 0), 0),
+        ("a base far ahead that the maximum hides", times(far, NOW_MS, 0), 32),
+        ("a base near i64::MAX", times(i64::MAX - 5, NOW_MS, 0), 32),
+        ("a base near i64::MIN", times(i64::MIN, NOW_MS, 0), 32),
+        ("a base far ahead where the maximum is everybody's time", times(far, NOW_MS, 0x08), 0),
+        ("no time", times(-1, -1, 0), 0),
+    ];
+    for (what, batch, code) in cases {
+        assert_eq!(refusal(batch, &topic(&[]), &options()).0, code, "{what}");
+    }
+}
+
 #[test]
 fn transactions_are_not_here_yet() {
     let transactional = |id: i64| {
@@ -334,7 +364,8 @@ fn transactions_are_not_here_yet() {
     let with_id = AppendOptions { transactional: true, ..options() };
     assert_eq!(refusal(transactional(5), &topic(&[]), &with_id).0, 48);
     assert_eq!(refusal(transactional(5), &topic(&[]), &options()).0, 87);
-    assert_eq!(refusal(transactional(-1), &topic(&[]), &with_id).0, 87);
+    assert_eq!(refusal(transactional(-1), &topic(&[]), &with_id).0, 0, "nobody's");
+    assert_eq!(refusal(transactional(-1), &topic(&[]), &options()).0, 87);
     assert_eq!(refusal(plain(), &topic(&[]), &with_id).0, 0);
 }
 

@@ -109,6 +109,7 @@ impl Replica {
                 base_offset: appended.base_offset,
                 frame: &parts,
                 frame_crc: appended.frame_crc,
+                opens_segment: appended.opens_segment,
             };
             journal.append(&entry, None).map_err(|error| error.to_string())?;
         } else {

@@ -145,6 +145,12 @@ impl Member {
         Ok(member)
     }
 
+    /// Another member that a quorum elected, as far as this one knows.
+    pub fn voted_leader(&self) -> Option<NodeId> {
+        let elected = self.vote.filter(|vote| vote.committed).map(|vote| vote.leader_id.voted_for);
+        elected.filter(|leader| *leader != self.node)
+    }
+
     /// The newest epoch it knows of.
     pub fn epoch(&self) -> i32 {
         self.vote.map_or(0, |vote| i32::try_from(vote.leader_id.term).unwrap_or(i32::MAX))

@@ -114,6 +114,17 @@ impl Groups {
         changed.await.map_err(|_| GroupError::Timeout("change of members"))?
     }
 
+    /// Lets a member follow that has no vote.
+    ///
+    /// # Errors
+    /// This member does not lead, or another change is under way.
+    pub async fn learn(&self, replica: &Replica, node: NodeId) -> Result<(), GroupError> {
+        let group = leading(replica)?;
+        let added = tokio::time::timeout(CHANGE_WITHIN, group.raft.add_learner(node, EmptyNode {}, false)).await;
+        let added = added.map_err(|_| GroupError::Timeout("new member"))?;
+        added.map(drop).map_err(|error| refused(error.into_api_error()))
+    }
+
     async fn change_in_time(&self, replica: &Replica, voters: &[NodeId]) -> Result<(), GroupError> {
         let group = leading(replica)?;
         let known: BTreeSet<NodeId> =

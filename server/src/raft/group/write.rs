@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::{
     super::{
         error::ReplicaError,
-        replica::{Appending, Durability, Held, Replica},
+        replica::{Appending, Durability, Held, Replica, State},
         role::Role,
     },
     config::{LogId, Vote},
@@ -24,7 +24,7 @@ use super::{
     membership,
 };
 use crate::{
-    journal::{Completion, JournalFailed, Record},
+    journal::{Completion, JournalError, JournalFailed, Record},
     log::{AppendError, Appended, InternalKind, Log, SequenceCheck},
 };
 
@@ -136,6 +136,7 @@ impl Replica {
                 base_offset: appended.base_offset,
                 frame: &parts,
                 frame_crc: appended.frame_crc,
+                opens_segment: appended.opens_segment,
             };
             if let Err(error) = self.shared.journal.append(&record, on_durable.map(completion)) {
                 return Err(io::Error::other(self.journal_refused(&mut held.state, &error, appended.index)));
@@ -193,7 +194,7 @@ impl Replica {
             let _ = sender.send(result);
         });
         if let Err(error) = self.shared.journal.append(&record, Some(told)) {
-            return Err(io::Error::other(self.fail(state, &error.to_string())));
+            return Err(io::Error::other(self.refused(state, &error)));
         }
         member.vote = Some(*vote);
         let leads = vote.committed && vote.leader_id.voted_for == member.node;
@@ -239,12 +240,12 @@ impl Replica {
             if caching { journal.append(&record(log), None).and_then(|at| journal.sync_blocking(at)) } else { Ok(()) };
         let cut = told.map_err(|error| error.to_string());
         let cut = cut.and_then(|()| log.truncate(next_index).map_err(|error| error.to_string()));
-        let cut = cut.and_then(|()| match caching {
-            true => Ok(()),
-            false => journal.append(&record(log), None).map(drop).map_err(|error| error.to_string()),
-        });
         if let Err(reason) = cut {
             return Err(io::Error::other(self.fail(state, &reason)));
+        }
+        if !caching && let Err(error) = journal.append(&record(log), None) {
+            // without the record a replay brings back what was there: it was of no majority, and is taken back again
+            return Err(io::Error::other(self.refused(state, &error)));
         }
         drop(held);
         if caching { self.flush().map_err(io::Error::other) } else { Ok(()) }
@@ -272,6 +273,14 @@ impl Replica {
         }
     }
 
+    /// The journal did not take a record. Where it only had no room, nothing was written: the group stops, the broker goes on.
+    fn refused(&self, state: &mut State, error: &JournalError) -> ReplicaError {
+        match error {
+            JournalError::Full { .. } => ReplicaError::Storage(error.to_string()),
+            _ => self.fail(state, &error.to_string()),
+        }
+    }
+
     /// Takes committed frames: the high watermark moves, and with an order the log start. Whether that moved.
     pub(super) fn apply_frames(&self, frames: &[(LogId, Frame)]) -> io::Result<bool> {
         let mut held = self.write();
@@ -279,8 +288,8 @@ impl Replica {
             return Err(io::Error::other("the replica is in no group"));
         };
         let (mut high_watermark, mut bytes, mut log_start, mut left) = (member.high_watermark(), 0, None, false);
-        for (id, frame) in frames {
-            high_watermark = member.note_applied(*id, frame);
+        for (_, frame) in frames {
+            high_watermark = high_watermark.max(frame.next_offset);
             match frame.effect {
                 Effect::Batch => bytes += frame.size,
                 Effect::LogStart(offset) => log_start = log_start.max(Some(offset.min(high_watermark))),
@@ -300,9 +309,12 @@ impl Replica {
             });
             let record = Record::LogStart { replica: self.id, log_start_offset: offset };
             if let Err(error) = self.shared.journal.append(&record, Some(told)) {
-                return Err(io::Error::other(self.fail(state, &error.to_string())));
+                return Err(io::Error::other(self.refused(state, &error)));
             }
             state.log_mut().map_err(io::Error::other)?.set_log_start(offset);
+        }
+        for (id, frame) in frames {
+            member.note_applied(*id, frame);
         }
         drop(held);
         self.commit(high_watermark, bytes);

@@ -11,7 +11,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Counts what is not said.
 #[derive(Debug, Default)]
-pub(super) struct LogLimit(Mutex<State>);
+pub struct LogLimit(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -21,7 +21,7 @@ struct State {
 
 impl LogLimit {
     /// `Some(lines left out since the last one)` if a line may be written now.
-    pub(super) fn allow(&self) -> Option<u64> {
+    pub fn allow(&self) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.last.is_some_and(|last| last.elapsed() < INTERVAL) {
             state.unsaid += 1;

@@ -1,18 +1,11 @@
-//! Every room's settings, put together from a properties file with Kafka's key names and from flags. Nothing else reads them.
-//!
-//! Not here: reading the file, and what a setting does.
+//! Everything a broker is told at start, room by room. Not here: how a value is read from its text (`settings`).
 
-use std::{
-    collections::BTreeMap,
-    net::{SocketAddr, ToSocketAddrs},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
+use super::{cluster::ClusterConfig, error::ConfigError, settings::Settings};
 use crate::{
     api::ApiConfig,
-    controller::ControllerConfig,
-    metadata::topic_config::{BROKER_KEYS, BrokerDefaults, TOPIC_KEYS, Valid, check_value},
+    controller::{ControllerConfig, SESSION_TIMEOUT_MS},
     net::NetConfig,
     os::memory,
     partition::PartitionsConfig,
@@ -25,40 +18,14 @@ pub const OWN_KEYS: &[(&str, &str)] = &[
     ("tidemark.partitions.max", "10000"),
     ("tidemark.disk.reserve.bytes", "67108864"),
     ("tidemark.checkpoint.bytes", "67108864"),
+    ("tidemark.scrub.interval.ms", "302400000"),
     ("tidemark.request.memory.bytes", "a quarter of the memory"),
     ("tidemark.allow.plaintext", "false"),
+    ("tidemark.raft.listener", "the voter's own entry in controller.quorum.voters"),
+    ("tidemark.raft.advertised", "the same"),
 ];
-/// The data directory where nothing else is said.
-const DATA_DIR: &str = "tidemark-data";
-const KAFKA_PORT: u16 = 9092;
 /// Memory that requests have even on the smallest machine: four of the longest.
 const REQUEST_MEMORY_BYTES_MIN: u64 = 64 << 20;
-
-/// Why settings do not make a broker.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// A value does not fit its key.
-    #[error("{0}")]
-    Value(String),
-    /// A listener or an advertised address is none.
-    #[error("{key}={value} is no HOST:PORT ({why})")]
-    Address {
-        /// The key.
-        key: &'static str,
-        /// The value.
-        value: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// A listener that others can reach, without encryption.
-    #[error(
-        "{address} can be reached from other machines and nothing on it is encrypted; say --allow-plaintext if that is meant, or listen on 127.0.0.1"
-    )]
-    Plaintext {
-        /// The listener.
-        address: SocketAddr,
-    },
-}
 
 /// Everything a broker is told at start.
 #[derive(Debug, Clone)]
@@ -69,6 +36,8 @@ pub struct Config {
     pub http_listener: Option<SocketAddr>,
     /// What clients are told to connect to, if it is not the listener.
     pub advertised: Option<(String, u16)>,
+    /// Other brokers; none for one that is alone.
+    pub cluster: Option<ClusterConfig>,
     /// `broker.rack`.
     pub rack: Option<String>,
     /// The data directory.
@@ -97,7 +66,10 @@ impl Config {
         let mut storage = StorageConfig::new(settings.data_dir()?, node_id);
         storage.reserve_bytes = settings.own("tidemark.disk.reserve.bytes")?;
         storage.checkpoint_bytes = settings.own("tidemark.checkpoint.bytes")?;
+        storage.scrub_interval = Duration::from_millis(settings.own("tidemark.scrub.interval.ms")?);
         let plaintext: bool = settings.own("tidemark.allow.plaintext")?;
+        let cluster = ClusterConfig::resolve(&settings, node_id, plaintext)?;
+        storage.lone = cluster.as_ref().is_none_or(|cluster| cluster.voters.is_empty());
         let http = settings.first(&["tidemark.http.listener"]).unwrap_or("127.0.0.1:8080");
         let ms = |key: &str, default: u64| settings.number(key, None, default).map(Duration::from_millis);
         let net_defaults = NetConfig::default();
@@ -108,11 +80,13 @@ impl Config {
                 _ => Some(settings.listener("tidemark.http.listener", "127.0.0.1:8080", plaintext)?),
             },
             advertised: settings.advertised()?,
+            cluster,
             rack: settings.first(&["broker.rack"]).map(str::to_owned),
             storage,
             partitions: PartitionsConfig {
                 node_id,
                 retention_check_interval_ms: settings.number("log.retention.check.interval.ms", None, 300_000)?,
+                replica_lag_ms_max: settings.number("replica.lag.time.max.ms", None, 30_000)?,
                 producer_id_expiration_ms: settings.number("producer.id.expiration.ms", None, 86_400_000)?,
                 broker_defaults: broker_defaults.clone(),
             },
@@ -122,6 +96,8 @@ impl Config {
                 default_replication_factor: settings.number("default.replication.factor", None, 1)?,
                 partitions_max: settings.own("tidemark.partitions.max")?,
                 broker_defaults,
+                session_timeout_ms: settings.number("broker.session.timeout.ms", None, SESSION_TIMEOUT_MS)?,
+                balance_interval_ms: settings.balance_interval_ms()?,
             },
             net: NetConfig {
                 request_bytes_max: settings.number("socket.request.max.bytes", None, net_defaults.request_bytes_max)?,
@@ -155,115 +131,9 @@ fn request_memory_bytes(total_bytes: u64) -> usize {
     usize::try_from((total_bytes / 4).max(REQUEST_MEMORY_BYTES_MIN)).unwrap_or(usize::MAX)
 }
 
-/// Properties whose values were held against their types.
-struct Settings<'a> {
-    properties: &'a BTreeMap<String, String>,
-    unknown: Vec<String>,
-}
-
-impl<'a> Settings<'a> {
-    fn check(properties: &'a BTreeMap<String, String>) -> Result<Self, ConfigError> {
-        let mut unknown = Vec::new();
-        for (key, value) in properties {
-            let own = OWN_KEYS.iter().any(|(name, _)| name == key);
-            let topic = TOPIC_KEYS.iter().find(|topic| topic.broker_key == Some(key.as_str()));
-            let broker = BROKER_KEYS.iter().find(|(name, ..)| name == key);
-            let checked = match (topic, broker) {
-                (Some(topic), _) => check_value(key, topic.kind, topic.valid, value),
-                (None, Some((_, kind, ..))) => check_value(key, *kind, Valid::Any, value),
-                (None, None) => {
-                    if !own {
-                        unknown.push(key.clone());
-                    }
-                    Ok(())
-                }
-            };
-            checked.map_err(ConfigError::Value)?;
-        }
-        Ok(Self { properties, unknown })
-    }
-
-    /// A second directory would stay empty without a word, so it is refused.
-    fn data_dir(&self) -> Result<PathBuf, ConfigError> {
-        let dir = self.first(&["log.dirs", "log.dir"]).unwrap_or(DATA_DIR);
-        match dir.split_once(',') {
-            Some(_) => Err(ConfigError::Value(format!("log.dirs={dir} names more than one directory; one is used"))),
-            None => Ok(PathBuf::from(dir.trim())),
-        }
-    }
-
-    fn first(&self, keys: &[&str]) -> Option<&'a str> {
-        keys.iter().find_map(|key| self.properties.get(*key)).map(String::as_str)
-    }
-
-    fn number<T: std::str::FromStr>(&self, key: &str, other: Option<&str>, default: T) -> Result<T, ConfigError> {
-        let Some(text) = self.first(&[key]).or_else(|| other.and_then(|other| self.first(&[other]))) else {
-            return Ok(default);
-        };
-        text.trim().parse().map_err(|_| ConfigError::Value(format!("{key}={text} is not in the range of its type")))
-    }
-
-    fn own<T: std::str::FromStr>(&self, key: &str) -> Result<T, ConfigError> {
-        let default = OWN_KEYS.iter().find(|(name, _)| *name == key).map_or("", |(_, default)| *default);
-        let text = self.first(&[key]).unwrap_or(default);
-        text.trim().parse().map_err(|_| ConfigError::Value(format!("{key}={text} is not in the range of its type")))
-    }
-
-    /// What topics inherit, and DescribeConfigs shows. Kafka's coarser units count where the millisecond keys are absent.
-    fn broker_defaults(&self) -> BrokerDefaults {
-        let mut fixed = self.properties.clone();
-        for (fine, coarse, unit_ms) in [
-            ("log.retention.ms", "log.retention.minutes", 60_000),
-            ("log.retention.ms", "log.retention.hours", 3_600_000),
-            ("log.roll.ms", "log.roll.hours", 3_600_000_i64),
-        ] {
-            let units = self.first(&[coarse]).and_then(|text| text.trim().parse::<i64>().ok());
-            if let Some(units) = units
-                && !fixed.contains_key(fine)
-            {
-                let ms = if units < 0 { -1 } else { units.saturating_mul(unit_ms) };
-                fixed.insert(fine.to_owned(), ms.to_string());
-            }
-        }
-        BrokerDefaults { fixed }
-    }
-
-    fn listener(&self, key: &'static str, default: &'static str, plaintext: bool) -> Result<SocketAddr, ConfigError> {
-        let text = self.first(&[key]).unwrap_or(default);
-        let (host, port) = host_port(key, text)?;
-        let bad = |why: String| ConfigError::Address { key, value: text.to_owned(), why };
-        let mut addresses = (host.as_str(), port).to_socket_addrs().map_err(|error| bad(error.to_string()))?;
-        let address = addresses.next().ok_or_else(|| bad("the host has no address".into()))?;
-        if address.ip().is_loopback() || plaintext { Ok(address) } else { Err(ConfigError::Plaintext { address }) }
-    }
-
-    fn advertised(&self) -> Result<Option<(String, u16)>, ConfigError> {
-        self.first(&["advertised.listeners"]).map(|text| host_port("advertised.listeners", text)).transpose()
-    }
-}
-
-/// `HOST:PORT`, `PLAINTEXT://HOST:PORT`, `:PORT`, `HOST`. Of a list, all but one may be a controller's, as in the file that
-/// Kafka ships.
-fn host_port(key: &'static str, text: &str) -> Result<(String, u16), ConfigError> {
-    let bad = |why: &str| ConfigError::Address { key, value: text.to_owned(), why: why.to_owned() };
-    let is_controllers = |one: &&str| one.to_ascii_uppercase().starts_with("CONTROLLER://");
-    let mut clients = text.split(',').map(str::trim).filter(|one| !is_controllers(one));
-    let (Some(one), None) = (clients.next(), clients.next()) else { return Err(bad("one listener is served")) };
-    let rest = match one.split_once("://") {
-        Some((name, rest)) if name.eq_ignore_ascii_case("plaintext") => rest,
-        Some(_) => return Err(bad("only PLAINTEXT is there yet")),
-        None => one,
-    };
-    let (host, port) = match rest.rsplit_once(':') {
-        Some((host, port)) => (host, port.parse().map_err(|_| bad("the port is no number up to 65535"))?),
-        None => (rest, KAFKA_PORT),
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    Ok((if host.is_empty() { "0.0.0.0" } else { host }.to_owned(), port))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::settings::DATA_DIR;
     use super::*;
 
     fn resolve(properties: &[(&str, &str)]) -> Result<Config, ConfigError> {

@@ -1,0 +1,150 @@
+//! A cluster on this machine: the directory that holds it, and `cluster.json`, which says which brokers there are. Not here:
+//! processes.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+
+const FILE: &str = "cluster.json";
+
+/// One broker of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LocalNode {
+    pub id: i32,
+    pub kafka: u16,
+    pub http: u16,
+    pub raft: u16,
+    /// The process that was started last.
+    pub pid: i32,
+}
+
+/// All of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LocalCluster {
+    pub dir: PathBuf,
+    pub nodes: Vec<LocalNode>,
+}
+
+impl LocalCluster {
+    /// A new one, on free ports.
+    pub fn plan(dir: &Path, count: i32) -> Result<Self, Failure> {
+        // all are held until all are found, so that none is handed out twice
+        let mut held = Vec::new();
+        let mut free = || -> Result<u16, Failure> {
+            let taken = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+                .and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
+            let (port, listener) = taken.map_err(|cause| Failure::new(format!("no free port: {cause}")))?;
+            held.push(listener);
+            Ok(port)
+        };
+        let mut nodes = Vec::new();
+        for id in 1..=count {
+            nodes.push(LocalNode { id, kafka: free()?, http: free()?, raft: free()?, pid: 0 });
+        }
+        Ok(Self { dir: dir.to_path_buf(), nodes })
+    }
+
+    /// Whether there is one in that directory.
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(FILE).exists()
+    }
+
+    /// The one in that directory.
+    pub fn load(dir: &Path) -> Result<Self, Failure> {
+        let path = dir.join(FILE);
+        #[allow(clippy::disallowed_methods, reason = "a file of the command's own, not of a broker's data")]
+        let bytes = std::fs::read(&path).map_err(|cause| {
+            Failure::new(format!("{}: {cause}", path.display()))
+                .next("`tidemark cluster up --nodes 3` makes a cluster; --dir DIR names another place")
+        })?;
+        let damaged = || {
+            Failure::new(format!("{} does not say which brokers there are", path.display()))
+                .next("stop the brokers by hand and remove the directory")
+        };
+        let value: Value = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
+        let nodes = value["nodes"].as_array().ok_or_else(damaged)?;
+        let nodes = nodes.iter().map(node).collect::<Option<Vec<_>>>().ok_or_else(damaged)?;
+        Ok(Self { dir: dir.to_path_buf(), nodes })
+    }
+
+    /// Writes it down.
+    pub fn save(&self) -> Result<(), Failure> {
+        let nodes = self.nodes.iter().map(|node| {
+            let LocalNode { id, kafka, http, raft, pid } = node;
+            json!({ "id": id, "kafka": kafka, "http": http, "raft": raft, "pid": pid })
+        });
+        let text = json!({ "nodes": nodes.collect::<Vec<_>>() }).to_string();
+        let (path, temporary) = (self.dir.join(FILE), self.dir.join("cluster.json.tmp"));
+        #[allow(clippy::disallowed_methods, reason = "a file of the command's own, not of a broker's data")]
+        let saved = std::fs::create_dir_all(&self.dir)
+            .and_then(|()| std::fs::write(&temporary, text))
+            .and_then(|()| std::fs::rename(&temporary, &path));
+        saved
+            .map_err(|cause| Failure::new(format!("{}: {cause}", path.display())).next("name another place with --dir"))
+    }
+
+    /// One broker.
+    pub fn node_mut(&mut self, id: i32) -> Result<&mut LocalNode, Failure> {
+        let known = self.nodes.iter().map(|node| node.id.to_string()).collect::<Vec<_>>().join(", ");
+        let found = self.nodes.iter_mut().find(|node| node.id == id);
+        found.ok_or_else(|| Failure::new(format!("there is no broker {id}")).next(format!("there are {known}")))
+    }
+
+    /// `1@127.0.0.1:PORT,…`
+    pub fn voters(&self) -> String {
+        let voters = self.nodes.iter().map(|node| format!("{}@127.0.0.1:{}", node.id, node.raft));
+        voters.collect::<Vec<_>>().join(",")
+    }
+
+    /// Where clients may begin.
+    pub fn bootstrap(&self) -> String {
+        let addresses = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.kafka));
+        addresses.collect::<Vec<_>>().join(",")
+    }
+
+    /// Data of one broker.
+    pub fn data(&self, id: i32) -> PathBuf {
+        self.dir.join(format!("node-{id}"))
+    }
+
+    /// What that broker says.
+    pub fn log(&self, id: i32) -> PathBuf {
+        self.dir.join(format!("node-{id}.log"))
+    }
+}
+
+fn node(value: &Value) -> Option<LocalNode> {
+    let port = |key: &str| value[key].as_u64().and_then(|port| u16::try_from(port).ok());
+    let number = |key: &str| value[key].as_i64().and_then(|number| i32::try_from(number).ok());
+    Some(LocalNode {
+        id: number("id")?,
+        kafka: port("kafka")?,
+        http: port("http")?,
+        raft: port("raft")?,
+        pid: number("pid")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_found_as_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!LocalCluster::exists(dir.path()) && LocalCluster::load(dir.path()).is_err());
+        let mut cluster = LocalCluster::plan(dir.path(), 3).unwrap();
+        cluster.node_mut(2).unwrap().pid = 77;
+        assert!(cluster.node_mut(4).is_err());
+        cluster.save().unwrap();
+        assert_eq!(LocalCluster::load(dir.path()).unwrap(), cluster);
+        let ports: std::collections::BTreeSet<u16> =
+            cluster.nodes.iter().flat_map(|node| [node.kafka, node.http, node.raft]).collect();
+        assert_eq!(ports.len(), 9, "every port is another");
+    }
+}

@@ -1,0 +1,108 @@
+//! Asking the other voters until it is known which cluster this broker belongs to. Not here: what follows from their answers
+//! (`formation`).
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::{
+    formation::{Hello, Verdict, judge},
+    kind::Kind,
+};
+use crate::{
+    config::ClusterConfig,
+    node::StartError,
+    os::random::Random,
+    raft::{Storage, random_id},
+    transport::{Lane, Transport},
+};
+
+const ASK_WITHIN: Duration = Duration::from_secs(1);
+const ASK_EVERY: Duration = Duration::from_millis(100);
+/// How often somebody who looks at the log is told what is waited for.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+
+/// How this broker came to its cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::node) enum Came {
+    /// With what its directory holds.
+    Back,
+    /// With a directory that did not form the cluster: whatever another one held here before is lost.
+    Anew,
+}
+
+impl Came {
+    /// By the incarnation of the metadata's replica.
+    fn of(incarnation: u32) -> Self {
+        if incarnation == 0 { Self::Back } else { Self::Anew }
+    }
+}
+
+/// Waits until the directory belongs to a cluster, and writes that down.
+///
+/// # Errors
+/// The brokers do not fit together, or the disk's.
+pub(in crate::node) async fn belong(
+    transport: &Transport,
+    storage: &Storage,
+    config: &ClusterConfig,
+    random: &Random,
+) -> Result<Came, StartError> {
+    let properties = storage.properties();
+    if !properties.cluster_id.is_empty() {
+        return Ok(Came::of(properties.incarnation));
+    }
+    let voters: Vec<i32> = config.voters.iter().map(|voter| voter.id).collect();
+    let own = hello(storage, config);
+    let mut told = Instant::now();
+    loop {
+        let said = ask(transport, &voters, properties.node_id).await;
+        let (cluster_id, quorum, incarnation) = match judge(properties.node_id, &own, &voters, &said) {
+            Verdict::Form(quorum) => (random_id(random), quorum, 0),
+            Verdict::Formed { cluster_id, quorum } => (cluster_id, quorum, 0),
+            Verdict::Join { cluster_id, quorum } => (cluster_id, quorum, (random.u64() as u32).max(1)),
+            Verdict::Refuse(why) => return Err(StartError::Cluster(why)),
+            Verdict::Wait(missing) => {
+                if told.elapsed() > TELL_EVERY {
+                    told = Instant::now();
+                    tracing::info!(?missing, "a new cluster is formed once every voter has answered: waiting");
+                }
+                tokio::time::sleep(ASK_EVERY).await;
+                continue;
+            }
+        };
+        storage.join_cluster(&cluster_id, &quorum, incarnation)?;
+        tracing::info!(cluster_id, ?quorum, incarnation, "this broker belongs to its cluster");
+        return Ok(Came::of(incarnation));
+    }
+}
+
+/// What this broker says of itself.
+pub(in crate::node) fn hello(storage: &Storage, config: &ClusterConfig) -> Hello {
+    let properties = storage.properties();
+    let voters = config.voters.iter().map(|voter| format!("{}@{}:{}", voter.id, voter.host, voter.port));
+    Hello {
+        cluster_id: properties.cluster_id.clone(),
+        directory_id: properties.directory_id.clone(),
+        voters: voters.collect::<Vec<_>>().join(","),
+        quorum: properties.quorum.clone(),
+    }
+}
+
+async fn ask(transport: &Transport, voters: &[i32], node_id: i32) -> BTreeMap<i32, Hello> {
+    let others = voters.iter().copied().filter(|id| *id != node_id);
+    let asked = others.map(|id| {
+        let answer = transport.call(id, Lane::Bulk, Kind::Hello as u8, vec![Bytes::new()], ASK_WITHIN);
+        async move { Some((id, Hello::decode(&answer.await.ok()?)?)) }
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// Tells the transport where the voters are.
+pub(in crate::node) fn introduce(transport: &Arc<Transport>, config: &ClusterConfig) {
+    for voter in &config.voters {
+        transport.set_peer(voter.id, &voter.host, voter.port);
+    }
+}

@@ -1,0 +1,133 @@
+//! What this broker leads, as the controller is told it, and which replicas are in sync. Not here: who leads (the group).
+
+use uuid::Uuid;
+
+use super::{partition::Partition, partitions::Partitions};
+use crate::{
+    metadata::Replica,
+    raft::{GroupError, GroupStatus, Groups, NodeId, Role},
+};
+
+/// A partition that this broker leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leadership {
+    /// Its topic.
+    pub topic_id: Uuid,
+    /// Its number.
+    pub partition: i32,
+    /// Since which epoch.
+    pub leader_epoch: i32,
+    /// Brokers in sync.
+    pub in_sync: Vec<i32>,
+    /// Members that vote.
+    pub voters: Vec<Replica>,
+}
+
+impl Partitions {
+    /// Everything that this broker leads.
+    pub fn leaderships(&self) -> Vec<Leadership> {
+        self.all().iter().filter_map(|partition| partition.leadership(self.groups())).collect()
+    }
+
+    /// Resolves when the role of any replica here has changed since the last call.
+    pub async fn role_changed(&self) {
+        self.roles.notified().await;
+    }
+}
+
+impl Partitions {
+    /// Resolves when the role in the metadata's log has changed since the last call.
+    pub async fn metadata_role_changed(&self) {
+        self.metadata_roles.notified().await;
+    }
+}
+
+impl Partition {
+    fn leadership(&self, groups: Option<&Groups>) -> Option<Leadership> {
+        let (topic_id, partition) = (self.topic_id(), self.partition_index());
+        let (leader_epoch, in_sync, voters) = match self.role() {
+            Role::Solo { epoch } => (epoch, vec![self.broker_id], vec![Replica::new(self.broker_id, 0)]),
+            Role::Leader { epoch } => {
+                let groups = groups?;
+                let in_sync = groups.in_sync(&self.replica, self.lag_ms_max).ok()?;
+                let GroupStatus { voters, .. } = groups.status(&self.replica).ok()?;
+                (epoch, brokers(&in_sync), voters.into_iter().map(replica).collect())
+            }
+            Role::Follower { .. } => return None,
+        };
+        Some(Leadership { topic_id, partition, leader_epoch, in_sync, voters })
+    }
+
+    /// How many replicas are in sync; 0 where this one does not lead.
+    pub(super) fn in_sync_count(&self) -> usize {
+        match (self.role(), self.groups.get()) {
+            (Role::Solo { .. }, _) => 1,
+            (Role::Leader { .. }, Some(groups)) => {
+                groups.in_sync(&self.replica, self.lag_ms_max).map_or(0, |in_sync| in_sync.len())
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// What the group is asked to do, where this broker leads it.
+impl Partition {
+    /// Lets another member lead; resolves when it does.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn transfer(&self, to: NodeId) -> Result<(), String> {
+        let groups = self.groups.get().ok_or("the partition has one replica")?;
+        groups.transfer(&self.replica, to).await.map_err(|error| error.to_string())
+    }
+
+    /// Makes these the members that vote.
+    ///
+    /// # Errors
+    /// It is not so yet; it may still come about.
+    pub async fn change_members(&self, voters: &[NodeId]) -> Result<(), GroupError> {
+        let groups = self.groups.get().ok_or(GroupError::NotRunning)?;
+        groups.change(&self.replica, voters).await
+    }
+
+    /// Members that vote, in order, as this one knows them.
+    pub fn voters(&self) -> Vec<NodeId> {
+        let status = self.groups.get().and_then(|groups| groups.status(&self.replica).ok());
+        let mut voters = status.map(|status| status.voters).unwrap_or_default();
+        voters.sort_unstable();
+        voters
+    }
+
+    /// How its group is; none for a partition with one replica.
+    pub fn group_status(&self) -> Option<GroupStatus> {
+        self.groups.get()?.status(&self.replica).ok()
+    }
+
+    /// Lets a member in: in the place of the voter that its broker had before, or to follow.
+    ///
+    /// # Errors
+    /// This broker does not lead, or it did not come about in time.
+    pub async fn admit(&self, node: NodeId, voter: bool) -> Result<(), GroupError> {
+        let groups = self.groups.get().ok_or(GroupError::NotRunning)?;
+        let GroupStatus { voters, learners, .. } = groups.status(&self.replica)?;
+        let stands_in = voters.iter().any(|known| known.broker() == node.broker());
+        if voter && stands_in && !voters.contains(&node) {
+            let kept = voters.into_iter().filter(|known| known.broker() != node.broker());
+            return groups.change(&self.replica, &kept.chain([node]).collect::<Vec<_>>()).await;
+        }
+        if voters.contains(&node) || learners.contains(&node) {
+            return Ok(());
+        }
+        groups.learn(&self.replica, node).await
+    }
+}
+
+fn brokers(nodes: &[NodeId]) -> Vec<i32> {
+    let mut brokers: Vec<i32> = nodes.iter().map(|node| node.broker()).collect();
+    brokers.sort_unstable();
+    brokers
+}
+
+fn replica(node: NodeId) -> Replica {
+    Replica::new(node.broker(), node.incarnation())
+}
