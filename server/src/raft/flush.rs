@@ -4,7 +4,7 @@
 use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use super::{
-    captured::Capturing,
+    captured::{Captured, Capturing},
     error::ReplicaError,
     group::Member,
     replica::{Durability, Held, Replica, State},
@@ -65,6 +65,12 @@ impl Replica {
         let member = member.as_deref().map(Member::captured);
         let lsn = self.shared.journal.written();
         Ok(Some(Capturing { capture, lsn, unjournaled, member, _syncing: syncing }))
+    }
+
+    /// What a checkpoint says of a replica without a log: what the last one said, and what it has promised since.
+    pub(super) fn not_captured(&self, last: &Captured) -> Captured {
+        let member = self.read().member.as_deref().map(Member::captured);
+        Captured { member: member.or_else(|| last.member.clone()), ..last.clone() }
     }
 
     /// Whether a checkpoint must say that entries bypass the journal.

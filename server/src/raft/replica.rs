@@ -70,6 +70,8 @@ pub struct Replica {
     /// Below it nothing is truncated any more.
     pub(super) committed: AtomicI64,
     listener: OnceLock<Arc<dyn CommitListener>>,
+    /// What a member is called whose log could not be read at the start.
+    unreadable: OnceLock<NodeId>,
     /// Held from a capture to the end of its sync: what one has taken to sync, another must not take for synced.
     pub(super) syncing: Mutex<()>,
     pub(super) flush_messages: AtomicI64,
@@ -150,6 +152,7 @@ impl Replica {
             announced: AtomicBool::new(false),
             committed: AtomicI64::new(committed),
             listener: OnceLock::new(),
+            unreadable: OnceLock::new(),
             syncing: Mutex::new(()),
             flush_messages: AtomicI64::new(i64::MAX),
             flush_ms: AtomicI64::new(i64::MAX),
@@ -172,9 +175,17 @@ impl Replica {
         self.role().epoch()
     }
 
-    /// What it is called in its group; none for one that is alone, or whose log cannot be read.
+    /// What it is called in its group, also where its log cannot be read; none for one that is alone.
     pub fn node(&self) -> Option<NodeId> {
-        self.read().member.as_ref().map(|member| member.node)
+        let held = self.read();
+        let unreadable = || matches!(held.state, State::Failed(_)).then(|| self.unreadable.get().copied()).flatten();
+        held.member.as_ref().map(|member| member.node).or_else(unreadable)
+    }
+
+    /// It was found as this member, and its log cannot be read: it promises nothing more, and another takes its place.
+    pub(super) fn is_unreadable(&self, node: NodeId) {
+        // once, at start
+        let _first_wins = self.unreadable.set(node);
     }
 
     /// Whether its group runs.
