@@ -216,6 +216,14 @@ impl Replica {
         }
     }
 
+    /// At a start: whoever led when this member stopped may lead still, and sends no new vote then.
+    pub(super) fn follow_known_leader(&self) {
+        let known = self.read().member.as_ref().and_then(|member| member.vote.map(|vote| (vote, member.node)));
+        if let Some((vote, _)) = known.filter(|(vote, own)| vote.leader_id.voted_for != *own) {
+            self.follow(&vote);
+        }
+    }
+
     fn follow(&self, vote: &Vote) {
         let epoch = i32::try_from(vote.leader_id.term).unwrap_or(i32::MAX);
         self.set_role(Role::Follower { leader: vote.committed.then_some(vote.leader_id.voted_for), epoch });
