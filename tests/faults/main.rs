@@ -12,3 +12,4 @@
 
 mod one_broker;
 mod run;
+mod three_brokers;

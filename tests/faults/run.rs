@@ -9,8 +9,8 @@ use std::{
 use harness::{
     checker::{self, Report, Settings, Verdict},
     rig::{
-        Cluster, Factory, Fault, Fleet, Librdkafka, LiveKeys, Load, Network, Own, Pace, Recorder, Schedule, Workload,
-        compare_replicas, final_phase, run,
+        Cluster, Factory, Fault, Fleet, Librdkafka, LiveKeys, Load, Network, Own, Pace, Recorder, Schedule,
+        WHOLE_WITHIN, Workload, compare_replicas, final_phase, run,
     },
 };
 use tidemark_client::{Client, ClientConfig, admin::NewTopic};
@@ -126,8 +126,13 @@ impl Run {
     /// Follows a plan under load for so many seconds, if no others are asked for, with about so much calm before each fault;
     /// all is healed when it ends. Gives the number of faults that were done.
     pub fn faults(&mut self, mix: &[(Fault, u64)], seconds: u64, calm_ms: u64) -> usize {
+        self.long_faults(mix, seconds, calm_ms, 1_500)
+    }
+
+    /// The same; each fault lasts up to so long, as far as its kind does.
+    pub fn long_faults(&mut self, mix: &[(Fault, u64)], seconds: u64, calm_ms: u64, lasts_ms_max: u64) -> usize {
         let seconds = number_from("FAULTS_SECONDS", seconds);
-        let pace = Pace { total_ms: seconds * 1000, calm_ms: (calm_ms / 2, calm_ms * 3 / 2), lasts_ms_max: 1_500 };
+        let pace = Pace { total_ms: seconds * 1000, calm_ms: (calm_ms / 2, calm_ms * 3 / 2), lasts_ms_max };
         let schedule = Schedule::draw(self.seed, pace, mix);
         println!("{}: FAULTS_SEED={} FAULTS_SECONDS={seconds}\n{schedule}", self.name, self.seed);
         let workload = self.load();
@@ -140,6 +145,7 @@ impl Run {
     pub fn judge(&mut self, limit: Duration, expected: Verdict) -> Report {
         let keys = self.keys.all();
         if final_phase(&self.recorder, &self.factories, &keys, limit) {
+            self.cluster.await_whole(WHOLE_WITHIN);
             let logs = compare_replicas(&mut self.cluster.fleet, &keys, &self.recorder);
             println!("{logs} logs compared");
         }

@@ -84,7 +84,20 @@ impl BrokerOptions {
         self.launch(data, temporary)
     }
 
+    /// Starts it, and does not wait: one of a cluster listens once most of the others run.
+    ///
+    /// # Panics
+    /// If no directory was given: nobody would own it.
+    pub fn begin(self) -> Starting {
+        let data = self.data.clone().expect("a directory");
+        self.begin_over(data, None)
+    }
+
     fn launch(self, data: PathBuf, temporary: Option<Arc<TempDir>>) -> Result<Broker, String> {
+        self.begin_over(data, temporary).listening()
+    }
+
+    fn begin_over(self, data: PathBuf, temporary: Option<Arc<TempDir>>) -> Starting {
         let mut command = Command::new(&self.binary);
         command.arg("server").arg("--data").arg(&data).arg("--listen").arg(self.listen.to_string());
         if self.http {
@@ -93,9 +106,33 @@ impl BrokerOptions {
             command.arg("--no-http");
         }
         command.args(&self.arguments);
-        let process = Process::start(command);
+        Starting { process: Process::start(command), data, options: self, temporary }
+    }
+}
+
+/// A broker that may not listen yet. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Starting {
+    process: Process,
+    data: PathBuf,
+    options: BrokerOptions,
+    temporary: Option<Arc<TempDir>>,
+}
+
+impl Starting {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits until it listens.
+    ///
+    /// # Errors
+    /// What it printed, if it ended instead.
+    pub fn listening(self) -> Result<Broker, String> {
+        let Self { process, data, options, temporary } = self;
         let (kafka, http) = process.await_line(PATIENCE, listening)?;
-        Ok(Broker { process, kafka, http, data, options: self, temporary })
+        Ok(Broker { process, kafka, http, data, options, temporary })
     }
 }
 

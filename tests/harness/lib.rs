@@ -25,6 +25,6 @@ pub mod rig;
 pub mod wait;
 
 pub use apache::Apache;
-pub use broker::{Broker, BrokerOptions};
+pub use broker::{Broker, BrokerOptions, Starting};
 pub use connection::{Connection, encode_request, frame};
 pub use wait::eventually;

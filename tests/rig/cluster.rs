@@ -3,7 +3,10 @@
 //! (`schedule`); clocks that jump, which need a broker built for it; membership, which needs the cluster's own commands.
 //! A story that can do these wraps this and does them first.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tidemark_client::{Client, ClientConfig, ClientError, RetryConfig};
 use tokio::runtime::Runtime;
@@ -13,6 +16,7 @@ use super::{
     fleet::Fleet,
     keys::LiveKeys,
     network::{Condition, Network, OUTSIDE},
+    questions::{quorum, whole},
     random::Random,
     schedule::{Fault, Faults, Step},
     slow_disk::SlowDisk,
@@ -21,6 +25,9 @@ use super::{
 
 /// How long the cluster may take to say who leads.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
+/// How long replicas may take to catch up with each other when nothing is wrong any more.
+pub const WHOLE_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Brokers without which a replica that lost its data cannot be refilled.
 const WIPE_NODES_MIN: usize = 3;
 
@@ -100,10 +107,46 @@ impl Cluster {
         self.place_of(partition.leader?)
     }
 
-    /// Who is the controller, as DescribeCluster says it; a broker may name itself there if it passes requests on.
+    /// Who is the controller: who leads the metadata's log, or the only broker.
     pub fn controller(&self) -> Option<usize> {
-        let described = self.ask(async |client| client.admin().describe_cluster().await)?;
-        self.place_of(described.controller_id?)
+        if self.fleet.len() == 1 {
+            return Some(0);
+        }
+        let leader = |node| quorum(self.fleet.address(node)).and_then(|quorum| self.place_of(quorum.leader_id.0));
+        self.fleet.alive().into_iter().find_map(leader)
+    }
+
+    /// Waits until every replica is in sync, nothing moves, and all hold the same.
+    ///
+    /// # Panics
+    /// If that takes longer than `limit`; the message says what was missing last.
+    pub fn await_whole(&self, limit: Duration) {
+        let end = Instant::now() + limit;
+        while let Err(missing) = self.whole() {
+            assert!(Instant::now() < end, "the cluster is not whole again after {limit:?}: {missing}");
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// What the cluster lacks, if anything.
+    fn whole(&self) -> Result<(), String> {
+        let addresses: Vec<_> = self.fleet.alive().into_iter().map(|node| self.fleet.address(node)).collect();
+        let described = self.ask(async |client| {
+            let names: Vec<_> = self.keys.topics().iter().map(String::as_str).collect();
+            client.admin().describe_topics(&names).await
+        });
+        let mut partitions = Vec::new();
+        for (name, topic) in described.ok_or("nobody describes the topics")? {
+            let topic = topic.map_err(|error| format!("{name}: {error}"))?;
+            partitions.extend(topic.partitions.into_iter().map(|partition| (name.clone(), partition)));
+        }
+        for (name, at) in partitions {
+            if at.leader.is_none() || at.isr.len() < at.replicas.len() {
+                let (leader, isr, replicas) = (at.leader, at.isr, at.replicas);
+                return Err(format!("{name}-{}: leader {leader:?}, {isr:?} of {replicas:?} in sync", at.partition));
+            }
+        }
+        whole(&addresses, self.fleet.len())
     }
 
     /// Whom a broker can be cut off from: the other brokers, or the clients if there is no other.
@@ -131,7 +174,11 @@ impl Cluster {
             Fault::ControllerKill => self.controller().map(Deed::Kill),
             Fault::AllKill => Some(Deed::KillAll),
             Fault::Stop => Some(Deed::Stop(any)),
-            Fault::Wipe => (alive.len() >= WIPE_NODES_MIN).then_some(Deed::Wipe(any)),
+            Fault::Wipe if alive.len() >= WIPE_NODES_MIN => {
+                // of two lost disks nobody would know all
+                self.await_whole(WHOLE_WITHIN);
+                Some(Deed::Wipe(any))
+            }
             Fault::Cut if self.network.is_some() => Some(Deed::Isolate(any)),
             Fault::CutOneWay if self.network.is_some() => {
                 let other = step.pick(&self.others(any))?;
@@ -147,7 +194,9 @@ impl Cluster {
                 let sync_ms = Random::new(step.pick).between(SYNC_MS.0, SYNC_MS.1);
                 Some(Deed::SlowDisk(any, sync_ms))
             }
-            Fault::Cut | Fault::CutOneWay | Fault::SlowDisk | Fault::ClockJump | Fault::Membership => None,
+            Fault::Wipe | Fault::Cut | Fault::CutOneWay | Fault::SlowDisk | Fault::ClockJump | Fault::Membership => {
+                None
+            }
         }
     }
 
@@ -159,12 +208,12 @@ impl Cluster {
             network.heal();
         }
         let mut random = Random::new(pick);
-        let mut left: Vec<_> = (0..self.fleet.len()).collect();
+        let (mut left, mut order): (Vec<_>, Vec<_>) = ((0..self.fleet.len()).collect(), Vec::new());
         while !left.is_empty() {
-            let node = left.swap_remove(random.below(left.len() as u64) as usize);
-            self.fleet.go_on(node);
-            self.fleet.start_again(node);
+            order.push(left.swap_remove(random.below(left.len() as u64) as usize));
         }
+        order.iter().for_each(|node| self.fleet.go_on(*node));
+        self.fleet.start_all_again(&order);
         self.name_processes();
     }
 }

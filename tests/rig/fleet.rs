@@ -11,7 +11,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::{Broker, BrokerOptions, wait::PATIENCE};
+use crate::{Broker, BrokerOptions, Starting, wait::PATIENCE};
 
 struct Node {
     /// Says where its data are and, once it has run, where it listens.
@@ -33,7 +33,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Starts brokers over temporary directories, one after the other.
+    /// Starts brokers over temporary directories, all at once: those of a cluster wait for each other.
     ///
     /// # Panics
     /// If one does not start; the message holds what it printed.
@@ -50,14 +50,18 @@ impl Fleet {
     /// # Panics
     /// As [`Self::start`].
     pub fn start_over(options: Vec<BrokerOptions>, data: Vec<PathBuf>) -> Self {
-        let node = |(options, data): (BrokerOptions, PathBuf)| {
+        let begin = |(options, data): (BrokerOptions, PathBuf)| {
             let options = options.data(&data);
-            let broker = options.clone().start();
+            (options.clone().begin(), options, data)
+        };
+        let begun: Vec<_> = options.into_iter().zip(data).map(begin).collect();
+        let node = |(starting, options, data): (Starting, BrokerOptions, PathBuf)| {
+            let broker = starting.listening().unwrap_or_else(|said| panic!("a broker did not start; it said:\n{said}"));
             let address = broker.kafka();
             // from now on it is to be found where it is
             Node { options: options.listen(address), data, address, reached_at: address, broker: Some(broker) }
         };
-        Self { nodes: options.into_iter().zip(data).map(node).collect(), output: None, home: None }
+        Self { nodes: begun.into_iter().map(node).collect(), output: None, home: None }
     }
 
     /// How many there are, dead or alive.
@@ -190,17 +194,27 @@ impl Fleet {
     /// # Panics
     /// If it does not start, or had ended by itself; the message holds what it printed.
     pub fn start_again(&mut self, node: usize) {
-        self.expect_running(node);
-        let node = &mut self.nodes[node];
+        self.start_all_again(&[node]);
+    }
+
+    /// The same for several, in this order and without waiting between them: one of a cluster listens once most others run.
+    ///
+    /// # Panics
+    /// As [`Self::start_again`].
+    pub fn start_all_again(&mut self, order: &[usize]) {
+        order.iter().for_each(|node| self.expect_running(*node));
+        let dead = order.iter().filter(|node| self.nodes[**node].broker.is_none());
+        let mut starting: Vec<_> = dead.map(|node| (*node, self.nodes[*node].options.clone().begin())).collect();
         let end = Instant::now() + PATIENCE;
-        while node.broker.is_none() {
-            match node.options.clone().try_start() {
-                Ok(broker) => node.broker = Some(broker),
+        while let Some((node, begun)) = starting.pop() {
+            match begun.listening() {
+                Ok(broker) => self.nodes[node].broker = Some(broker),
                 // a client that looked for the broker may hold its port for a moment
                 Err(said) if said.contains("in use") && Instant::now() < end => {
                     std::thread::sleep(Duration::from_millis(50));
+                    starting.push((node, self.nodes[node].options.clone().begin()));
                 }
-                Err(said) => panic!("the broker did not start again; it said:\n{said}"),
+                Err(said) => panic!("broker {node} did not start again; it said:\n{said}"),
             }
         }
     }

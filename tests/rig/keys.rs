@@ -45,6 +45,11 @@ impl LiveKeys {
         self.of(self.topics.iter())
     }
 
+    /// Their topics.
+    pub fn topics(&self) -> &[String] {
+        &self.topics
+    }
+
     fn of<'a>(&self, topics: impl Iterator<Item = &'a String>) -> Vec<Key> {
         topics.flat_map(|topic| (0..self.partitions).map(|partition| Key { topic: topic.clone(), partition })).collect()
     }

@@ -24,6 +24,7 @@ mod librdkafka;
 mod network;
 mod own;
 mod pump;
+mod questions;
 mod random;
 mod recorder;
 mod replicas;
@@ -33,7 +34,7 @@ mod volume;
 mod workload;
 
 pub use client::{Done, Factory, Key, PolledKey, Reader, SendOutcome, Session, Start, Writer};
-pub use cluster::Cluster;
+pub use cluster::{Cluster, WHOLE_WITHIN};
 pub use content::Content;
 pub use final_phase::final_phase;
 pub use fleet::Fleet;

@@ -289,6 +289,12 @@ impl Replica {
         }
     }
 
+    /// openraft ends a group of which a write failed: this member leads nobody any more.
+    pub(super) fn group_ends(&self, error: &io::Error) {
+        tracing::error!(replica = self.id.0, %error, "the group's member here ends until the next start; the others go on");
+        self.set_role(Role::Follower { leader: None, epoch: self.role().epoch() });
+    }
+
     /// Takes committed frames: the high watermark moves, and with an order the log start. Whether that moved.
     pub(super) fn apply_frames(&self, frames: &[(LogId, Frame)]) -> io::Result<bool> {
         let mut held = self.write();
