@@ -48,8 +48,8 @@ impl Replica {
         while let Some(entry) = entries.next() {
             let last = entries.peek().is_none();
             let told = if last && self.durability() == Durability::Journaled { on_durable.take() } else { None };
-            written += self.append_entry(&mut held, entry, told)?;
-            appended += 1;
+            let (bytes, records) = self.append_entry(&mut held, entry, told)?;
+            (written, appended) = (written + bytes, appended + records);
         }
         let Held { state, member } = &mut *held;
         if let (Ok(log), Some(member)) = (state.log_mut(), member) {
@@ -64,8 +64,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Appends one entry; how many bytes it has.
-    fn append_entry(&self, held: &mut Held, entry: Entry, on_durable: Option<OnDurable>) -> io::Result<u64> {
+    /// Appends one entry; how many bytes and offsets it has.
+    fn append_entry(&self, held: &mut Held, entry: Entry, on_durable: Option<OnDurable>) -> io::Result<(u64, i64)> {
         let id = entry.log_id();
         let epoch = i32::try_from(id.leader_id.term)
             .map_err(|_| io::Error::other("the Raft term is above what a leader epoch can be"))?;
@@ -105,7 +105,7 @@ impl Replica {
         let log_start_offset = held.state.log().map_err(io::Error::other)?.log_start_offset();
         let (base_offset, last_offset) = (appended.base_offset, appended.last_offset);
         tell(told, Ok(Appending { base_offset, last_offset, log_start_offset, duplicate_of: None }));
-        Ok(frame.len() as u64)
+        Ok((frame.len() as u64, last_offset - base_offset + 1))
     }
 
     /// What became of a write to the log.
