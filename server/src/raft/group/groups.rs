@@ -104,6 +104,7 @@ impl Groups {
         let raft = raft.map_err(|error| GroupError::Storage(error.to_string()))?;
         let group = Arc::new(Group { node, raft, pending: Arc::default(), receiving: Mutex::default() });
         replica.group.store(Some(Arc::clone(&group)));
+        replica.follow_known_leader();
         self.running().insert(key, (Arc::clone(&group), Arc::clone(replica)));
         group.raft.run();
         purge::begin(replica);

@@ -199,6 +199,11 @@ impl Member {
         self.unapplied.retain(|waiting| waiting.log_id.index < next_index);
     }
 
+    /// The log was emptied.
+    pub fn forget_unapplied(&mut self) {
+        self.unapplied.clear();
+    }
+
     /// Another log took the place of this one's.
     pub fn note_installed(&mut self, last: LogId, high_watermark: i64, members: StoredMembership) {
         self.unapplied.clear();

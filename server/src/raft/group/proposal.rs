@@ -249,8 +249,14 @@ impl Proposal {
             unappended: Unappended::new(&group.pending),
         };
         (self.appended, self.answer) = (told, answer);
-        let answer = Answer { to, _admitted: Some(admitted) };
-        group.send(Order::Batch(Box::new(order)), answer, self.replica.role().epoch())
+        let (answer, epoch) = (Answer { to, _admitted: Some(admitted) }, self.replica.role().epoch());
+        let sent = group.send(Order::Batch(Box::new(order)), answer, epoch);
+        if let Err(ReplicaError::Storage(reason)) = &sent {
+            // openraft stopped: others will elect, and this one must not be taken for the leader meanwhile
+            tracing::error!(reason, "the group stopped here");
+            self.replica.set_role(Role::Follower { leader: None, epoch });
+        }
+        sent
     }
 
     /// Waits for the leader's own append: what acks=1 answers.

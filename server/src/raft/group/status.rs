@@ -12,6 +12,8 @@ use super::{
 
 /// A change of members or leader is given up after so long; it may still happen.
 const CHANGE_WITHIN: Duration = Duration::from_secs(30);
+/// A voter that lacks committed entries for so long does not get the leadership.
+const CATCH_UP_WITHIN: Duration = Duration::from_secs(2);
 
 /// Another member, as the leader knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,9 +95,21 @@ impl Groups {
     /// Gives the leadership to another voter, once that one has the whole log, and waits until it leads.
     ///
     /// # Errors
-    /// This member does not lead, or it did not happen in time.
+    /// This member does not lead, the other is no voter or lags, or it did not happen in time.
     pub async fn transfer(&self, replica: &Replica, to: NodeId) -> Result<(), GroupError> {
         let group = leading(replica)?;
+        let known = metrics(&group.raft);
+        if !known.membership_config.voter_ids().any(|voter| voter == to) {
+            return Err(GroupError::Refused(format!("{to} is no voter of the group")));
+        }
+        let committed = known.local_committed;
+        let has_it = |metrics: &RaftMetrics<GroupTypes>| {
+            let mut followers = metrics.replication.iter().flatten();
+            to == group.node || followers.any(|(node, matched)| *node == to && *matched >= committed)
+        };
+        let wait = group.raft.wait(Some(CATCH_UP_WITHIN));
+        let lags = |_| GroupError::Refused(format!("{to} lacks committed entries"));
+        wait.metrics(has_it, "the next leader's log").await.map_err(lags)?;
         let refused = |error: openraft::errors::Fatal<GroupTypes>| GroupError::Refused(error.to_string());
         group.raft.trigger().transfer_leader(to).await.map_err(refused)?;
         let wait = group.raft.wait(Some(CHANGE_WITHIN));

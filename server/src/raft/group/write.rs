@@ -31,6 +31,14 @@ use crate::{
 /// Called once what was written survives what the replica promises to survive.
 pub(super) type OnDurable = Box<dyn FnOnce(io::Result<()>) + Send>;
 
+/// How far an entry goes before it counts, and who hears of it.
+enum Way {
+    /// Through the journal.
+    Journal(Option<OnDurable>),
+    /// Into the segment, under write caching.
+    PageCache,
+}
+
 /// What the leader's proposer hears of its batch.
 type Told = oneshot::Sender<Result<Appending, ReplicaError>>;
 
@@ -45,11 +53,16 @@ impl Replica {
         let mut entries = entries.into_iter().peekable();
         let mut on_durable = Some(on_durable);
         let (mut written, mut appended) = (0, 0);
+        // asked once: write caching may begin at any moment, and a completion must not fall between the two
+        let journaled = self.durability() == Durability::Journaled;
         while let Some(entry) = entries.next() {
             let last = entries.peek().is_none();
-            let told = if last && self.durability() == Durability::Journaled { on_durable.take() } else { None };
-            written += self.append_entry(&mut held, entry, told)?;
-            appended += 1;
+            let way = match journaled {
+                true => Way::Journal(if last { on_durable.take() } else { None }),
+                false => Way::PageCache,
+            };
+            let (bytes, records) = self.append_entry(&mut held, entry, way)?;
+            (written, appended) = (written + bytes, appended + records);
         }
         let Held { state, member } = &mut *held;
         if let (Ok(log), Some(member)) = (state.log_mut(), member) {
@@ -64,8 +77,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Appends one entry; how many bytes it has.
-    fn append_entry(&self, held: &mut Held, entry: Entry, on_durable: Option<OnDurable>) -> io::Result<u64> {
+    /// Appends one entry; how many bytes and offsets it has.
+    fn append_entry(&self, held: &mut Held, entry: Entry, way: Way) -> io::Result<(u64, i64)> {
         let id = entry.log_id();
         let epoch = i32::try_from(id.leader_id.term)
             .map_err(|_| io::Error::other("the Raft term is above what a leader epoch can be"))?;
@@ -101,11 +114,11 @@ impl Replica {
         };
         let taken = taken.unwrap_or_else(|| append_stored(log, &id, &frame));
         let appended = self.written(held, &id, taken)?;
-        self.journal_entry(held, &id, (&frame, &appended), on_durable)?;
+        self.journal_entry(held, &id, (&frame, &appended), way)?;
         let log_start_offset = held.state.log().map_err(io::Error::other)?.log_start_offset();
         let (base_offset, last_offset) = (appended.base_offset, appended.last_offset);
         tell(told, Ok(Appending { base_offset, last_offset, log_start_offset, duplicate_of: None }));
-        Ok(frame.len() as u64)
+        Ok((frame.len() as u64, last_offset - base_offset + 1))
     }
 
     /// What became of a write to the log.
@@ -125,9 +138,9 @@ impl Replica {
         held: &mut Held,
         id: &LogId,
         (frame, appended): (&Bytes, &Appended),
-        on_durable: Option<OnDurable>,
+        way: Way,
     ) -> io::Result<()> {
-        if self.durability() == Durability::Journaled {
+        if let Way::Journal(on_durable) = way {
             let parts = [IoSlice::new(&appended.prefix), IoSlice::new(&frame[PATCHED_LEN..])];
             let record = Record::Entry {
                 replica: self.id,
@@ -166,6 +179,9 @@ impl Replica {
         let log = held.state.log_mut().map_err(io::Error::other)?;
         let next_offset = log.log_end_offset();
         let record = Record::Reset { replica: self.id, next_index, next_offset, leader_epoch };
+        if let Some(member) = &mut held.member {
+            member.forget_unapplied();
+        }
         let reset = log.reset(next_index, next_offset, leader_epoch).map_err(|error| error.to_string());
         let written =
             reset.and_then(|()| self.shared.journal.append(&record, None).map(drop).map_err(|error| error.to_string()));
@@ -213,6 +229,14 @@ impl Replica {
         let node = self.read().member.as_ref().map(|member| member.node);
         if vote.committed && node == Some(vote.leader_id.voted_for) {
             self.set_role(Role::Leader { epoch: i32::try_from(vote.leader_id.term).unwrap_or(i32::MAX) });
+        }
+    }
+
+    /// At a start: whoever led when this member stopped may lead still, and sends no new vote then.
+    pub(super) fn follow_known_leader(&self) {
+        let known = self.read().member.as_ref().and_then(|member| member.vote.map(|vote| (vote, member.node)));
+        if let Some((vote, _)) = known.filter(|(vote, own)| vote.leader_id.voted_for != *own) {
+            self.follow(&vote);
         }
     }
 

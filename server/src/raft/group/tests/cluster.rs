@@ -30,11 +30,14 @@ pub const SOON: Duration = Duration::from_secs(30);
 /// Elections that a test does not have to wait for.
 const TIMING: GroupTiming = GroupTiming { heartbeat_ms: 100, election_ms_min: 300, election_ms_max: 500 };
 
+/// One start of a broker: its number, and what runs.
+type Started = (u64, Groups, Arc<Replica>);
+
 /// The network of one cluster.
 #[derive(Default)]
 pub struct Net {
     /// By broker, with a number that each start has for itself.
-    brokers: Mutex<BTreeMap<i32, (u64, Groups, Arc<Replica>)>>,
+    brokers: Mutex<BTreeMap<i32, Started>>,
     starts: AtomicU64,
     /// Ways (from, to) on which requests are lost.
     cut: Mutex<BTreeSet<(i32, i32)>>,
@@ -55,7 +58,7 @@ impl Net {
     /// Proposes a batch at whoever leads, if anybody does, and waits a while for its commit. `None`: nobody knows what became of
     /// it. An answer of a process that was killed is none.
     pub async fn propose(&self, batch: &Bytes) -> Option<Result<Appending, ReplicaError>> {
-        let leads = |(_, (_, _, replica)): &(&i32, &(u64, Groups, Arc<Replica>))| replica.role().leads();
+        let leads = |(_, (_, _, replica)): &(&i32, &Started)| replica.role().leads();
         let leader = lock(&self.brokers)
             .iter()
             .filter(leads)

@@ -194,7 +194,7 @@ async fn a_replica_joins_a_group_whole_or_not_at_all() {
 async fn a_write_caching_group_survives_kills_and_truncations() {
     let mut cluster = Cluster::of(3).await;
     for broker in cluster.running.values() {
-        broker.storage.set_write_caching(&[broker.replica.clone()], true).unwrap();
+        broker.storage.set_write_caching(std::slice::from_ref(&broker.replica), true).unwrap();
     }
     let mut sent = Vec::new();
     for life in 0..3 {

@@ -36,6 +36,12 @@ async fn three_members_elect_a_leader_and_commit_what_it_is_given() {
     let follower = (1..=3).find(|broker| *broker != leader).unwrap();
     let refused = cluster.write(follower, 20).await;
     assert!(matches!(refused, Err(ReplicaError::NotLeader { leader: Some(known), .. }) if known == node(leader)));
+    // one that starts again knows at once whom to name
+    let mut cluster = cluster;
+    cluster.kill(follower, SimDisk::process_killed).await;
+    cluster.start(follower).await;
+    let knows = |role| matches!(role, Role::Follower { leader: Some(known), .. } if known == node(leader));
+    assert!(knows(cluster.replica(follower).role()));
     let roles = cluster.running[&leader].heard.roles.lock().unwrap().clone();
     assert!(matches!(roles.last(), Some(Role::Leader { .. })), "{roles:?}");
 }
