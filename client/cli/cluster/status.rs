@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, io::Write, time::Duration};
 
 use clap::Args;
+use futures_util::future::join_all;
 use serde_json::json;
 use tidemark_client::{
     Admin,
@@ -74,15 +75,19 @@ async fn find_out(admin: &Admin) -> Result<Found, Failure> {
     let cluster = admin.describe_cluster().await?;
     let fenced = admin.fenced_brokers().await?;
     // what else a cluster can say, it says of itself: an older one still has brokers and partitions to show
-    let quorum = admin.describe_quorum().await.ok();
-    let moves = admin.list_partition_reassignments().await.unwrap_or_default();
+    let quorum = tokio::time::timeout(ASK_MAX, admin.describe_quorum()).await.ok().and_then(Result::ok);
+    let moves = tokio::time::timeout(ASK_MAX, admin.list_partition_reassignments()).await;
+    let moves = moves.ok().and_then(Result::ok).unwrap_or_default();
     let topics = all_topics(admin).await?;
     let (mut lags, mut reached) = (BTreeMap::new(), Vec::new());
-    for broker in &cluster.brokers {
-        let Ok(Ok(dirs)) = tokio::time::timeout(ASK_MAX, admin.describe_log_dirs(broker.id)).await else { continue };
-        reached.push(broker.id);
+    let asked = cluster.brokers.iter().map(|broker| async move {
+        let dirs = tokio::time::timeout(ASK_MAX, admin.describe_log_dirs(broker.id)).await;
+        dirs.ok().and_then(Result::ok).map(|dirs| (broker.id, dirs))
+    });
+    for (broker, dirs) in join_all(asked).await.into_iter().flatten() {
+        reached.push(broker);
         let replicas = dirs.into_iter().flat_map(|LogDir { replicas, .. }| replicas);
-        lags.extend(replicas.map(|replica| ((broker.id, replica.topic, replica.partition), replica.offset_lag)));
+        lags.extend(replicas.map(|replica| ((broker, replica.topic, replica.partition), replica.offset_lag)));
     }
     Ok(Found { cluster, fenced, quorum, topics, moves, lags, reached })
 }
