@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    cluster::ClusterCommand, consume::Consume, failure::Failure, log::LogCommand, produce::Produce, server::Server,
-    topic::TopicCommand,
+    cluster::ClusterCommand, consume::Consume, failure::Failure, log::LogCommand, partition::PartitionCommand,
+    produce::Produce, server::Server, topic::TopicCommand,
 };
 
 const EXAMPLES: &str = "\
@@ -34,9 +34,12 @@ enum Command {
     Produce(Produce),
     /// Reads records by offset or time, forwards, backwards or as they come
     Consume(Consume),
-    /// Runs a cluster on this machine, and shows how a cluster is
+    /// Runs a cluster on this machine; shows and changes any cluster
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Moves partitions to other brokers, and chooses who leads them
+    #[command(subcommand)]
+    Partition(PartitionCommand),
     /// Looks into log files of a stopped broker, and mends them
     #[command(subcommand)]
     Log(LogCommand),
@@ -51,6 +54,7 @@ impl Cli {
             Command::Produce(produce) => produce.run(),
             Command::Consume(consume) => consume.run(),
             Command::Cluster(cluster) => cluster.run(),
+            Command::Partition(partition) => partition.run(),
             Command::Log(log) => log.run(),
         }
     }

@@ -11,35 +11,41 @@ use crate::{failure::Failure, logging};
 /// Where the cluster is.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Bootstrap {
-    /// Brokers to ask first; one that answers is enough
-    #[arg(
-        long,
-        short,
-        value_name = "HOST:PORT,…",
-        env = "TIDEMARK_BOOTSTRAP",
-        default_value = "127.0.0.1:9092",
-        value_delimiter = ','
-    )]
+    /// Brokers to ask first; one that answers is enough [default: 127.0.0.1:9092]
+    #[arg(long, short, value_name = "HOST:PORT,…", env = "TIDEMARK_BOOTSTRAP", value_delimiter = ',')]
     bootstrap: Vec<String>,
 }
+
+/// Asked where nobody says where.
+const NEAREST: &str = "127.0.0.1:9092";
 
 impl Bootstrap {
     /// A client of the cluster. Fails at once where nobody listens: a person waits for it.
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
         let mut refused = None;
-        for address in &self.bootstrap {
+        for address in self.addresses() {
             match TcpStream::connect(address).await {
                 Ok(_) => return Ok(Client::connect(self.config()).await?),
                 Err(cause) => {
-                    refused = Some(ClientError::Connect { address: address.clone(), cause: cause.to_string() });
+                    refused = Some(ClientError::Connect { address: address.to_owned(), cause: cause.to_string() });
                 }
             }
         }
         Err(refused.map_or_else(|| Failure::new("--bootstrap names no broker"), Failure::from))
     }
 
+    /// Whether somebody said where.
+    pub(crate) fn is_given(&self) -> bool {
+        !self.bootstrap.is_empty()
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = &str> {
+        let nearest = (!self.is_given()).then_some(NEAREST);
+        self.bootstrap.iter().map(|address| address.trim()).chain(nearest)
+    }
+
     fn config(&self) -> ClientConfig {
-        let mut config = ClientConfig::new(self.bootstrap.iter().map(|address| address.trim()));
+        let mut config = ClientConfig::new(self.addresses());
         "tidemark-cli".clone_into(&mut config.client_id);
         config
     }

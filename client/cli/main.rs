@@ -12,6 +12,7 @@ mod json;
 mod log;
 mod logging;
 mod output;
+mod partition;
 mod position;
 mod produce;
 mod progress;

@@ -45,6 +45,8 @@ impl KafkaError {
     pub const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
     /// The sequence was written before.
     pub const DUPLICATE_SEQUENCE_NUMBER: i16 = 46;
+    /// The leader is the one that was asked for.
+    pub const ELECTION_NOT_NEEDED: i16 = 84;
     /// The broker knows no topic with this id.
     pub const UNKNOWN_TOPIC_ID: i16 = 100;
     /// The producer's epoch is not the current one.

@@ -2,16 +2,22 @@
 
 use clap::Subcommand;
 
-use super::{down::Down, kill::Kill, start::Start, status::Status, up::Up};
+use super::{add::Add, down::Down, drain::Drain, kill::Kill, remove::Remove, start::Start, status::Status, up::Up};
 use crate::{connect, failure::Failure};
 
-/// Runs a cluster on this machine, and shows how a cluster is
+/// Runs a cluster on this machine; shows and changes any cluster
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
     /// Starts a cluster of several brokers on this machine
     Up(Up),
-    /// Shows brokers, controller, leaders and replicas that lag
+    /// Shows brokers, controller, leaders, replicas that lag, and moves
     Status(Status),
+    /// Adds a broker to this machine's cluster
+    Add(Add),
+    /// Moves every replica off a broker, and shows how far it is
+    Drain(Drain),
+    /// Takes a broker that holds nothing out of the cluster for good
+    Remove(Remove),
     /// Ends one broker of this machine's cluster at once, as a power cut of its process would
     Kill(Kill),
     /// Starts a broker of this machine's cluster again
@@ -26,6 +32,9 @@ impl ClusterCommand {
         match self {
             Self::Up(up) => connect::run(up.run()),
             Self::Status(status) => connect::run(status.run()),
+            Self::Add(add) => connect::run(add.run()),
+            Self::Drain(drain) => connect::run(drain.run()),
+            Self::Remove(remove) => connect::run(remove.run()),
             Self::Kill(kill) => kill.run(),
             Self::Start(start) => connect::run(start.run()),
             Self::Down(down) => connect::run(down.run()),

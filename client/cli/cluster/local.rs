@@ -19,6 +19,8 @@ pub(super) struct LocalNode {
     pub kafka: u16,
     pub http: u16,
     pub raft: u16,
+    /// Whether it votes on the metadata.
+    pub voter: bool,
     /// The process that was started last.
     pub pid: i32,
 }
@@ -33,20 +35,14 @@ pub(super) struct LocalCluster {
 impl LocalCluster {
     /// A new one, on free ports.
     pub fn plan(dir: &Path, count: i32) -> Result<Self, Failure> {
-        // all are held until all are found, so that none is handed out twice
-        let mut held = Vec::new();
-        let mut free = || -> Result<u16, Failure> {
-            let taken = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-                .and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
-            let (port, listener) = taken.map_err(|cause| Failure::new(format!("no free port: {cause}")))?;
-            held.push(listener);
-            Ok(port)
-        };
-        let mut nodes = Vec::new();
-        for id in 1..=count {
-            nodes.push(LocalNode { id, kafka: free()?, http: free()?, raft: free()?, pid: 0 });
-        }
-        Ok(Self { dir: dir.to_path_buf(), nodes })
+        Ok(Self { dir: dir.to_path_buf(), nodes: on_free_ports(1..=count, true)? })
+    }
+
+    /// One more broker, without a vote.
+    pub fn plan_observer(&self) -> Result<LocalNode, Failure> {
+        let id = self.nodes.iter().map(|node| node.id).max().unwrap_or(0) + 1;
+        let planned = on_free_ports(id..=id, false)?.into_iter().next();
+        planned.ok_or_else(|| Failure::new("no broker could be planned"))
     }
 
     /// Whether there is one in that directory.
@@ -75,8 +71,8 @@ impl LocalCluster {
     /// Writes it down.
     pub fn save(&self) -> Result<(), Failure> {
         let nodes = self.nodes.iter().map(|node| {
-            let LocalNode { id, kafka, http, raft, pid } = node;
-            json!({ "id": id, "kafka": kafka, "http": http, "raft": raft, "pid": pid })
+            let LocalNode { id, kafka, http, raft, voter, pid } = node;
+            json!({ "id": id, "kafka": kafka, "http": http, "raft": raft, "voter": voter, "pid": pid })
         });
         let text = json!({ "nodes": nodes.collect::<Vec<_>>() }).to_string();
         let (path, temporary) = (self.dir.join(FILE), self.dir.join("cluster.json.tmp"));
@@ -97,7 +93,8 @@ impl LocalCluster {
 
     /// `1@127.0.0.1:PORT,…`
     pub fn voters(&self) -> String {
-        let voters = self.nodes.iter().map(|node| format!("{}@127.0.0.1:{}", node.id, node.raft));
+        let voters = self.nodes.iter().filter(|node| node.voter);
+        let voters = voters.map(|node| format!("{}@127.0.0.1:{}", node.id, node.raft));
         voters.collect::<Vec<_>>().join(",")
     }
 
@@ -118,6 +115,19 @@ impl LocalCluster {
     }
 }
 
+fn on_free_ports(ids: impl Iterator<Item = i32>, voter: bool) -> Result<Vec<LocalNode>, Failure> {
+    // all are held until all are found, so that none is handed out twice
+    let mut held = Vec::new();
+    let mut free = || -> Result<u16, Failure> {
+        let taken = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+            .and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
+        let (port, listener) = taken.map_err(|cause| Failure::new(format!("no free port: {cause}")))?;
+        held.push(listener);
+        Ok(port)
+    };
+    ids.map(|id| Ok(LocalNode { id, kafka: free()?, http: free()?, raft: free()?, voter, pid: 0 })).collect()
+}
+
 fn node(value: &Value) -> Option<LocalNode> {
     let port = |key: &str| value[key].as_u64().and_then(|port| u16::try_from(port).ok());
     let number = |key: &str| value[key].as_i64().and_then(|number| i32::try_from(number).ok());
@@ -126,6 +136,7 @@ fn node(value: &Value) -> Option<LocalNode> {
         kafka: port("kafka")?,
         http: port("http")?,
         raft: port("raft")?,
+        voter: value["voter"].as_bool()?,
         pid: number("pid")?,
     })
 }
@@ -141,10 +152,13 @@ mod tests {
         let mut cluster = LocalCluster::plan(dir.path(), 3).unwrap();
         cluster.node_mut(2).unwrap().pid = 77;
         assert!(cluster.node_mut(4).is_err());
+        let voters = cluster.voters();
+        cluster.nodes.push(cluster.plan_observer().unwrap());
+        assert_eq!((cluster.nodes[3].id, cluster.voters()), (4, voters), "the fourth has no vote");
         cluster.save().unwrap();
         assert_eq!(LocalCluster::load(dir.path()).unwrap(), cluster);
         let ports: std::collections::BTreeSet<u16> =
             cluster.nodes.iter().flat_map(|node| [node.kafka, node.http, node.raft]).collect();
-        assert_eq!(ports.len(), 9, "every port is another");
+        assert!(ports.len() >= 9, "every port of the first three is another");
     }
 }

@@ -27,17 +27,28 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 impl LocalCluster {
     /// Waits until all brokers have found each other.
     pub async fn together(&self) -> Result<(), Failure> {
+        let all: Vec<i32> = self.nodes.iter().map(|node| node.id).collect();
+        self.found(&all).await
+    }
+
+    /// Waits until the others have found this broker.
+    pub async fn shows(&self, id: i32) -> Result<(), Failure> {
+        self.found(&[id]).await
+    }
+
+    async fn found(&self, ids: &[i32]) -> Result<(), Failure> {
         let begun = Instant::now();
         let bootstrap = self.bootstrap();
         let client = Client::connect(ClientConfig::new(bootstrap.split(','))).await?;
         loop {
-            let found = client.admin().describe_cluster().await?.brokers.len();
-            if found >= self.nodes.len() {
+            let brokers = client.admin().describe_cluster().await?.brokers;
+            let missing = ids.iter().filter(|id| brokers.iter().all(|broker| broker.id != **id));
+            let missing: Vec<String> = missing.map(i32::to_string).collect();
+            if missing.is_empty() {
                 return Ok(());
             }
             if begun.elapsed() > START_MAX {
-                let all = self.nodes.len();
-                return Err(Failure::new(format!("only {found} of {all} brokers have found each other"))
+                return Err(Failure::new(format!("the cluster has not found broker {}", missing.join(", ")))
                     .next(format!("the logs in {} say why", self.dir.display())));
             }
             tokio::time::sleep(LOOK_EVERY).await;

@@ -1,18 +1,18 @@
 //! `tidemark cluster status`.
 
-use std::{collections::BTreeMap, io::Write, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, io::Write, time::Duration};
 
 use clap::Args;
+use futures_util::future::join_all;
 use serde_json::json;
 use tidemark_client::{
-    Admin, Client, ClientConfig,
-    admin::{ClusterDescription, LogDir},
-    cluster::TopicMetadata,
+    Admin,
+    admin::{ClusterDescription, LogDir, OngoingMove, QuorumDescription},
+    cluster::{Broker, TopicMetadata},
 };
 
-use super::local::LocalCluster;
+use super::{drain::all_topics, target::Target};
 use crate::{
-    connect::Bootstrap,
     failure::Failure,
     output::{self, table},
 };
@@ -26,9 +26,10 @@ Examples:
 /// How long one broker may take to say what lies on its disk.
 const ASK_MAX: Duration = Duration::from_secs(3);
 
-/// Shows brokers, controller, leaders and replicas that lag
+/// Shows brokers, controller, leaders, replicas that lag, and moves
 ///
-/// Partitions are listed where something is amiss: no leader, a replica out of sync, or one that lags.
+/// Partitions are listed where something is amiss: no leader, a replica out of sync or one that lags; and where they move. LAG is in
+/// records behind the high watermark, for each replica that is behind.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Status {
@@ -38,17 +39,19 @@ pub(crate) struct Status {
     /// One JSON object per broker and partition, each on a line
     #[arg(long)]
     json: bool,
-    /// A cluster on this machine, made by `tidemark cluster up`
-    #[arg(long, value_name = "DIR", default_value = "tidemark-cluster", conflicts_with = "bootstrap")]
-    dir: PathBuf,
     #[command(flatten)]
-    bootstrap: Bootstrap,
+    target: Target,
 }
 
 /// What was found out.
 struct Found {
     cluster: ClusterDescription,
+    /// Registered, and not up.
+    fenced: Vec<Broker>,
+    /// None from brokers that have none.
+    quorum: Option<QuorumDescription>,
     topics: Vec<TopicMetadata>,
+    moves: Vec<OngoingMove>,
     /// Offsets behind the high watermark, by (broker, topic, partition).
     lags: BTreeMap<(i32, String, i32), i64>,
     /// Brokers that answered.
@@ -57,15 +60,7 @@ struct Found {
 
 impl Status {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let local = LocalCluster::exists(&self.dir).then(|| LocalCluster::load(&self.dir)).transpose()?;
-        let client = match local {
-            Some(cluster) => {
-                let bootstrap = cluster.bootstrap();
-                Client::connect(ClientConfig::new(bootstrap.split(','))).await?
-            }
-            None => self.bootstrap.client().await?,
-        };
-        let found = find_out(&client.admin()).await?;
+        let found = find_out(&self.target.client().await?.admin()).await?;
         let mut out = output::stdout();
         if self.json {
             found.json(&mut out, self.all)?
@@ -78,19 +73,23 @@ impl Status {
 
 async fn find_out(admin: &Admin) -> Result<Found, Failure> {
     let cluster = admin.describe_cluster().await?;
-    let names: Vec<String> = admin.list_topics().await?.into_iter().map(|topic| topic.name).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let described = if names.is_empty() { Vec::new() } else { admin.describe_topics(&names).await? };
-    // one that was deleted meanwhile is not missed
-    let topics = described.into_iter().filter_map(|(_, topic)| topic.ok()).collect();
+    let fenced = admin.fenced_brokers().await?;
+    // what else a cluster can say, it says of itself: an older one still has brokers and partitions to show
+    let quorum = tokio::time::timeout(ASK_MAX, admin.describe_quorum()).await.ok().and_then(Result::ok);
+    let moves = tokio::time::timeout(ASK_MAX, admin.list_partition_reassignments()).await;
+    let moves = moves.ok().and_then(Result::ok).unwrap_or_default();
+    let topics = all_topics(admin).await?;
     let (mut lags, mut reached) = (BTreeMap::new(), Vec::new());
-    for broker in &cluster.brokers {
-        let Ok(Ok(dirs)) = tokio::time::timeout(ASK_MAX, admin.describe_log_dirs(broker.id)).await else { continue };
-        reached.push(broker.id);
+    let asked = cluster.brokers.iter().map(|broker| async move {
+        let dirs = tokio::time::timeout(ASK_MAX, admin.describe_log_dirs(broker.id)).await;
+        dirs.ok().and_then(Result::ok).map(|dirs| (broker.id, dirs))
+    });
+    for (broker, dirs) in join_all(asked).await.into_iter().flatten() {
+        reached.push(broker);
         let replicas = dirs.into_iter().flat_map(|LogDir { replicas, .. }| replicas);
-        lags.extend(replicas.map(|replica| ((broker.id, replica.topic, replica.partition), replica.offset_lag)));
+        lags.extend(replicas.map(|replica| ((broker, replica.topic, replica.partition), replica.offset_lag)));
     }
-    Ok(Found { cluster, topics, lags, reached })
+    Ok(Found { cluster, fenced, quorum, topics, moves, lags, reached })
 }
 
 /// One partition as it is shown.
@@ -101,13 +100,25 @@ struct Row {
     leader_epoch: i32,
     replicas: Vec<i32>,
     isr: Vec<i32>,
-    /// The largest of its replicas.
-    lag: i64,
+    /// Of its replicas that are behind: broker and how many records.
+    lags: Vec<(i32, i64)>,
+    adding: Vec<i32>,
+    removing: Vec<i32>,
 }
 
 impl Row {
+    fn moves(&self) -> bool {
+        !self.adding.is_empty() || !self.removing.is_empty()
+    }
+
     fn is_well(&self) -> bool {
-        self.leader.is_some() && self.isr.len() == self.replicas.len() && self.lag == 0
+        self.leader.is_some() && self.isr.len() == self.replicas.len() && self.lags.is_empty()
+    }
+
+    fn move_cell(&self) -> String {
+        let side = |sign: char, ids: &[i32]| ids.iter().map(|id| format!("{sign}{id}")).collect::<Vec<_>>();
+        let cell = [side('+', &self.adding), side('-', &self.removing)].concat().join(" ");
+        if cell.is_empty() { "-".to_owned() } else { cell }
     }
 }
 
@@ -116,7 +127,12 @@ impl Found {
         let mut rows = Vec::new();
         for topic in &self.topics {
             for at in &topic.partitions {
-                let lag = |broker: &i32| self.lags.get(&(*broker, topic.name.clone(), at.partition)).copied();
+                let lag = |broker: &i32| {
+                    let lag = self.lags.get(&(*broker, topic.name.clone(), at.partition)).copied();
+                    lag.filter(|lag| *lag > 0).map(|lag| (*broker, lag))
+                };
+                let is_its = |one: &&OngoingMove| one.topic == topic.name && one.partition == at.partition;
+                let ongoing = self.moves.iter().find(is_its);
                 rows.push(Row {
                     topic: topic.name.clone(),
                     partition: at.partition,
@@ -124,11 +140,13 @@ impl Found {
                     leader_epoch: at.leader_epoch,
                     replicas: at.replicas.clone(),
                     isr: at.isr.clone(),
-                    lag: at.replicas.iter().filter_map(lag).max().unwrap_or(0),
+                    lags: at.replicas.iter().filter_map(lag).collect(),
+                    adding: ongoing.map(|one| one.adding.clone()).unwrap_or_default(),
+                    removing: ongoing.map(|one| one.removing.clone()).unwrap_or_default(),
                 });
             }
         }
-        rows.retain(|row| all || !row.is_well());
+        rows.retain(|row| all || !row.is_well() || row.moves());
         rows
     }
 
@@ -137,63 +155,105 @@ impl Found {
         partitions.filter(|partition| partition.leader == Some(broker)).count()
     }
 
+    fn holds(&self, broker: i32) -> usize {
+        let partitions = self.topics.iter().flat_map(|topic| &topic.partitions);
+        partitions.filter(|partition| partition.replicas.contains(&broker)).count()
+    }
+
+    /// Whoever leads the metadata; a Metadata answer may name a broker that only passes requests on.
+    fn controller(&self) -> Option<i32> {
+        self.quorum.as_ref().map_or(self.cluster.controller_id, |quorum| quorum.leader_id)
+    }
+
+    fn state(&self, broker: i32) -> &'static str {
+        let fenced = self.fenced.iter().any(|fenced| fenced.id == broker);
+        match (fenced, self.reached.contains(&broker)) {
+            (true, _) => "fenced",
+            (false, false) => "does not answer",
+            (false, true) => "up",
+        }
+    }
+
+    fn metadata(&self, broker: i32) -> &'static str {
+        let Some(quorum) = &self.quorum else { return "-" };
+        let votes = quorum.voters.iter().any(|voter| voter.broker_id == broker);
+        match (self.controller() == Some(broker), votes) {
+            (true, _) => "controller",
+            (false, true) => "voter",
+            (false, false) => "observer",
+        }
+    }
+
+    fn brokers(&self) -> Vec<&Broker> {
+        let mut brokers: Vec<_> = self.cluster.brokers.iter().chain(&self.fenced).collect();
+        brokers.sort_by_key(|broker| broker.id);
+        brokers.dedup_by_key(|broker| broker.id);
+        brokers
+    }
+
     fn print(&self, out: &mut impl Write, all: bool) -> std::io::Result<()> {
         writeln!(out, "cluster {}", self.cluster.cluster_id)?;
-        let mut brokers = vec![["BROKER", "ADDRESS", "RACK", "STATE", "LEADS"].map(str::to_owned).to_vec()];
-        for broker in &self.cluster.brokers {
-            let state = match (self.reached.contains(&broker.id), self.cluster.controller_id == Some(broker.id)) {
-                (false, _) => "does not answer",
-                (true, true) => "up, controller",
-                (true, false) => "up",
-            };
+        let heads = ["BROKER", "ADDRESS", "RACK", "STATE", "METADATA", "LEADS", "HOLDS"];
+        let mut brokers = vec![heads.map(str::to_owned).to_vec()];
+        for broker in self.brokers() {
             brokers.push(vec![
                 broker.id.to_string(),
-                format!("{}:{}", broker.host, broker.port),
+                broker.address(),
                 broker.rack.clone().unwrap_or_else(|| "-".to_owned()),
-                state.to_owned(),
+                self.state(broker.id).to_owned(),
+                self.metadata(broker.id).to_owned(),
                 self.leads(broker.id).to_string(),
+                self.holds(broker.id).to_string(),
             ]);
         }
         table(out, &brokers)?;
-        let (shown, count) = (self.rows(all), self.rows(true).len());
-        let amiss = self.rows(false).len();
-        writeln!(out, "{count} partitions, {amiss} not well")?;
+        if self.controller().is_none() {
+            writeln!(out, "no controller: are more than half of the metadata's voters up?")?;
+        }
+        let rows = self.rows(true);
+        let (amiss, moving) = (rows.iter().filter(|row| !row.is_well()).count(), self.moves.len());
+        writeln!(out, "{} partitions, {amiss} not well, {moving} being moved", rows.len())?;
+        let shown = self.rows(all);
         if shown.is_empty() {
             return Ok(());
         }
-        let heads = ["TOPIC", "PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "LAG"];
-        let mut rows = vec![heads.map(str::to_owned).to_vec()];
-        rows.extend(shown.into_iter().map(|row| {
+        let heads = ["TOPIC", "PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "LAG", "MOVE"];
+        let mut cells = vec![heads.map(str::to_owned).to_vec()];
+        cells.extend(shown.into_iter().map(|row| {
+            let lags = row.lags.iter().map(|(broker, lag)| format!("{broker}:{lag}")).collect::<Vec<_>>();
             vec![
-                row.topic,
+                row.topic.clone(),
                 row.partition.to_string(),
                 row.leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string()),
                 row.leader_epoch.to_string(),
                 list(&row.replicas),
                 list(&row.isr),
-                row.lag.to_string(),
+                if lags.is_empty() { "0".to_owned() } else { lags.join(" ") },
+                row.move_cell(),
             ]
         }));
-        table(out, &rows)
+        table(out, &cells)
     }
 
     fn json(&self, out: &mut impl Write, all: bool) -> std::io::Result<()> {
-        for broker in &self.cluster.brokers {
+        for broker in self.brokers() {
             let line = json!({
                 "broker": broker.id,
-                "address": format!("{}:{}", broker.host, broker.port),
+                "address": broker.address(),
                 "rack": broker.rack,
-                "reached": self.reached.contains(&broker.id),
-                "controller": self.cluster.controller_id == Some(broker.id),
+                "state": self.state(broker.id),
+                "metadata": self.metadata(broker.id),
                 "leads": self.leads(broker.id),
+                "holds": self.holds(broker.id),
             });
             writeln!(out, "{line}")?;
         }
         for row in self.rows(all) {
-            let Row { topic, partition, leader, leader_epoch, replicas, isr, lag } = row;
+            let Row { topic, partition, leader, leader_epoch, replicas, isr, lags, adding, removing } = row;
+            let lags: BTreeMap<String, i64> = lags.into_iter().map(|(broker, lag)| (broker.to_string(), lag)).collect();
             let line = json!({
                 "topic": topic, "partition": partition, "leader": leader, "leader_epoch": leader_epoch,
-                "replicas": replicas, "isr": isr, "lag": lag,
+                "replicas": replicas, "isr": isr, "lags": lags, "adding": adding, "removing": removing,
             });
             writeln!(out, "{line}")?;
         }

@@ -20,13 +20,16 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Up {
-    /// How many brokers: 1, 3 or 5
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = nodes)]
-    nodes: i32,
+    /// How many brokers: 1, 3 or 5 [default: 3, or those of the directory]
+    #[arg(long, value_name = "N", value_parser = nodes)]
+    nodes: Option<i32>,
     /// Where the cluster is kept
     #[arg(long, value_name = "DIR", default_value = "tidemark-cluster")]
     dir: PathBuf,
 }
+
+/// How many where nobody says.
+const NODES: i32 = 3;
 
 fn nodes(text: &str) -> Result<i32, String> {
     match text.parse() {
@@ -38,8 +41,16 @@ fn nodes(text: &str) -> Result<i32, String> {
 impl Up {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let dir = std::path::absolute(&self.dir).unwrap_or(self.dir);
-        let mut cluster =
-            if LocalCluster::exists(&dir) { LocalCluster::load(&dir)? } else { LocalCluster::plan(&dir, self.nodes)? };
+        let mut cluster = if LocalCluster::exists(&dir) {
+            LocalCluster::load(&dir)?
+        } else {
+            LocalCluster::plan(&dir, self.nodes.unwrap_or(NODES))?
+        };
+        let voters = cluster.nodes.iter().filter(|node| node.voter).count();
+        if self.nodes.is_some_and(|nodes| usize::try_from(nodes) != Ok(voters)) {
+            return Err(Failure::new(format!("{} holds a cluster of {voters} voters", dir.display()))
+                .next("leave --nodes out to start it, or name another place with --dir"));
+        }
         cluster.save()?;
         for place in 0..cluster.nodes.len() {
             let mut node = cluster.nodes[place].clone();

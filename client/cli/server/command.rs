@@ -101,9 +101,13 @@ impl Server {
         let Bound { kafka, kafka_address, http, raft } = bound::bind(&config)?;
         let stopped = signals::watch()?;
         let (inside, to_broker) = network::in_process();
-        let node = Node::start(Arc::new(RealDisk), &config, vec![kafka, inside], raft)
-            .await
-            .map_err(|error| not_started(&error))?;
+        let started = Node::start(Arc::new(RealDisk), &config, vec![kafka, inside], raft);
+        let mut given_up = stopped.clone();
+        let node = tokio::select! {
+            started = started => started.map_err(|error| not_started(&error))?,
+            // one that waits for others may have to be stopped, too; nothing was acknowledged yet
+            _ = given_up.wait_for(|stop| *stop) => return Ok(()),
+        };
         let banner = Banner {
             kafka: kafka_address,
             http: http.as_ref().map(|(_, address)| *address),

@@ -54,6 +54,12 @@ impl Create {
                 outcome => others.push((name, outcome)),
             }
         }
+        for (name, outcome) in &others {
+            let factor = outcome.as_ref().map(|topic| topic.replication_factor);
+            if factor.is_ok_and(|factor| factor == 2 || factor < 0 && self.replication_factor == Some(2)) {
+                output::note(&format!("warning: topic {name} has two replicas: one dead broker stops its writes"));
+            }
+        }
         let verb = if self.dry_run { "could be created" } else { "created" };
         report(others, |name, topic| match topic.partitions {
             -1 => format!("topic {name} {verb}"),

@@ -4,15 +4,17 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::{
     messages::{
-        ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-        DescribeConfigsRequest, DescribeLogDirsRequest, FetchRequest, IncrementalAlterConfigsRequest,
-        InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest, RequestHeader,
+        AlterPartitionReassignmentsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
+        DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+        DescribeLogDirsRequest, DescribeQuorumRequest, ElectLeadersRequest, FetchRequest,
+        IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest,
+        MetadataRequest, ProduceRequest, RequestHeader, UnregisterBrokerRequest,
     },
     protocol::{Decodable, Encodable, HeaderVersion, Message, Request, StrBytes},
 };
 
 use super::{
-    answer::{cluster, fetch, offsets, produce, topics},
+    answer::{cluster, fetch, offsets, produce, quorum, topics},
     frame::LENGTH_LEN,
     shape::{self, Shape, ShapeError},
 };
@@ -54,6 +56,12 @@ calls! {
     DescribeLogDirsRequest, "DescribeLogDirs", cluster::DESCRIBE_LOG_DIRS;
     CreatePartitionsRequest, "CreatePartitions", topics::CREATE_PARTITIONS;
     IncrementalAlterConfigsRequest, "IncrementalAlterConfigs", topics::INCREMENTAL_ALTER_CONFIGS;
+    DescribeClusterRequest, "DescribeCluster", quorum::DESCRIBE_CLUSTER;
+    DescribeQuorumRequest, "DescribeQuorum", quorum::DESCRIBE_QUORUM;
+    ElectLeadersRequest, "ElectLeaders", quorum::ELECT_LEADERS;
+    AlterPartitionReassignmentsRequest, "AlterPartitionReassignments", quorum::ALTER_PARTITION_REASSIGNMENTS;
+    ListPartitionReassignmentsRequest, "ListPartitionReassignments", quorum::LIST_PARTITION_REASSIGNMENTS;
+    UnregisterBrokerRequest, "UnregisterBroker", quorum::UNREGISTER_BROKER;
 }
 
 /// Why bytes are not an answer.

@@ -22,6 +22,16 @@ pub enum StartError {
     /// The brokers of the cluster do not fit together.
     #[error("{0}")]
     Cluster(String),
+    /// Another process has this broker's id.
+    #[error(
+        "another process runs as broker {broker_id}, as broker {said_by} says; give one of the two another --node-id and a directory of its own"
+    )]
+    IdTaken {
+        /// This broker.
+        broker_id: i32,
+        /// Who has a connection of the other process.
+        said_by: i32,
+    },
     /// A Raft group could not be started.
     #[error("the metadata's group could not be started: {0}")]
     Group(#[from] GroupError),

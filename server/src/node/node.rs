@@ -87,7 +87,11 @@ impl Node {
                 raft: cluster.raft_endpoint(),
                 rack: config.rack.clone(),
             };
-            cluster.enter((&partitions, &controller, &follower), registration, stop.subscribe()).await?;
+            let rooms = (&partitions, &controller, &follower);
+            tokio::select! {
+                entered = cluster.enter(rooms, registration, stop.subscribe()) => entered?,
+                said_by = cluster.id_taken() => return Err(StartError::IdTaken { broker_id: node_id, said_by }),
+            }
         } else {
             follower.start(&controller)?;
             controller.register_broker(&cluster_id, &host, port, config.rack.as_deref()).await?;
@@ -168,9 +172,7 @@ impl Node {
         let failed = tokio::select! {
             () = shutdown => None,
             reason = self.storage.failed() => Some(RunError::Disk(reason)),
-            taken = id_taken => {
-                Some(RunError::IdTaken { broker_id: self.storage.properties().node_id, said_by: taken.said_by })
-            }
+            said_by = id_taken => Some(RunError::IdTaken { broker_id: self.storage.properties().node_id, said_by }),
         };
         if let (None, Some(cluster)) = (&failed, &self.cluster) {
             cluster.hand_over().await;

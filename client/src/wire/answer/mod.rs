@@ -4,4 +4,5 @@ pub(super) mod cluster;
 pub(super) mod fetch;
 pub(super) mod offsets;
 pub(super) mod produce;
+pub(super) mod quorum;
 pub(super) mod topics;

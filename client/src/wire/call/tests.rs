@@ -159,6 +159,48 @@ fn answers_about_topics_and_configs_have_their_shapes() {
 }
 
 #[test]
+fn answers_about_several_brokers_have_their_shapes() {
+    use describe_cluster_response::DescribeClusterBroker;
+    holds::<DescribeClusterRequest>(|version| {
+        let broker = DescribeClusterBroker::default().with_host(name("h")).with_port(1).with_is_fenced(version >= 2);
+        DescribeClusterResponse::default().with_cluster_id(name("c")).with_brokers(vec![broker; 2])
+    });
+    use describe_quorum_response::{Listener, Node, PartitionData, ReplicaState, TopicData};
+    holds::<DescribeQuorumRequest>(|version| {
+        let replica = ReplicaState::default().with_log_end_offset(7);
+        let replica = if version >= 1 { replica.with_last_fetch_timestamp(5) } else { replica };
+        let partition = PartitionData::default().with_leader_id(BrokerId(2)).with_current_voters(vec![replica; 2]);
+        let topic = TopicData::default().with_topic_name(topic()).with_partitions(vec![partition]);
+        let answer = DescribeQuorumResponse::default().with_topics(vec![topic]);
+        let listener = Listener::default().with_name(name("l")).with_host(name("h")).with_port(60_000);
+        let node = Node::default().with_listeners(vec![listener]);
+        if version >= 2 { answer.with_nodes(vec![node]) } else { answer }
+    });
+    use elect_leaders_response::{PartitionResult, ReplicaElectionResult};
+    holds::<ElectLeadersRequest>(|version| {
+        let partition = PartitionResult::default().with_error_code(84).with_error_message(Some(name("why")));
+        let topic = ReplicaElectionResult::default().with_topic(topic()).with_partition_result(vec![partition; 2]);
+        let answer = ElectLeadersResponse::default().with_replica_election_results(vec![topic]);
+        if version >= 1 { answer.with_error_code(41) } else { answer }
+    });
+    use alter_partition_reassignments_response::{ReassignablePartitionResponse, ReassignableTopicResponse};
+    holds::<AlterPartitionReassignmentsRequest>(|_| {
+        let partitions = vec![ReassignablePartitionResponse::default().with_error_code(39); 2];
+        let topic = ReassignableTopicResponse::default().with_name(topic()).with_partitions(partitions);
+        AlterPartitionReassignmentsResponse::default().with_responses(vec![topic])
+    });
+    use list_partition_reassignments_response::{OngoingPartitionReassignment, OngoingTopicReassignment};
+    holds::<ListPartitionReassignmentsRequest>(|_| {
+        let partition = OngoingPartitionReassignment::default()
+            .with_replicas(vec![BrokerId(1), BrokerId(4)])
+            .with_adding_replicas(vec![BrokerId(4)]);
+        let topic = OngoingTopicReassignment::default().with_name(topic()).with_partitions(vec![partition]);
+        ListPartitionReassignmentsResponse::default().with_topics(vec![topic])
+    });
+    holds::<UnregisterBrokerRequest>(|_| UnregisterBrokerResponse::default().with_error_message(Some(name("why"))));
+}
+
+#[test]
 fn four_bytes_of_count_reserve_nothing() {
     for count in [[0x7f, 0xff, 0xff, 0xff], [0, 1, 0, 0]] {
         let body = [&[0; 4][..], &count].concat();

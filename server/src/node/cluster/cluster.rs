@@ -28,7 +28,7 @@ use crate::{
     partition::Partitions,
     raft::{GroupTiming, Groups, NodeId, ReplicaKind, Storage, StorageError},
     tasks::{self, TaskKind},
-    transport::{IdTaken, Identity, Seams, Transport, TransportConfig},
+    transport::{Identity, Seams, Transport, TransportConfig},
 };
 
 /// How long others get to take over. A message that waits for an answer may hold up the goodbye itself.
@@ -75,7 +75,10 @@ impl Cluster {
         let desk = Desk::new(storage.clone(), config.clone());
         let _serving = transport.serve(listener, desk.clone(), stop);
         introduce(&transport, config);
-        let came = belong(&transport, storage, config, random).await?;
+        let came = tokio::select! {
+            came = belong(&transport, storage, config, random) => came?,
+            said_by = taken(&transport) => return Err(StartError::IdTaken { broker_id, said_by }),
+        };
         let properties = storage.properties();
         transport.join_cluster(&properties.cluster_id);
         let links = Links { transport, desk: Arc::downgrade(&desk), broker_id };
@@ -164,13 +167,9 @@ impl Cluster {
         self.raft.clone()
     }
 
-    /// Resolves once another process turns out to have this broker's id.
-    pub async fn id_taken(&self) -> IdTaken {
-        let mut taken = self.links.transport.id_taken();
-        match taken.wait_for(Option::is_some).await {
-            Ok(taken) => taken.unwrap_or(IdTaken { said_by: -1 }),
-            Err(_) => std::future::pending().await,
-        }
+    /// Resolves once another process turns out to have this broker's id, with the broker that says so.
+    pub async fn id_taken(&self) -> i32 {
+        taken(&self.links.transport).await
     }
 
     /// Waits, for a while, until others lead what this broker leads.
@@ -186,6 +185,14 @@ impl Cluster {
     pub async fn leave(&self, partitions: &Partitions) {
         partitions.stop_groups().await;
         self.links.transport.close();
+    }
+}
+
+async fn taken(transport: &Transport) -> i32 {
+    let mut taken = transport.id_taken();
+    match taken.wait_for(Option::is_some).await {
+        Ok(taken) => taken.map_or(-1, |taken| taken.said_by),
+        Err(_) => std::future::pending().await,
     }
 }
 

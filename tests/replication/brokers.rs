@@ -1,0 +1,163 @@
+//! Three brokers on free ports over temporary directories, and the command line against them.
+
+use std::{
+    io::Write,
+    net::{Ipv4Addr, TcpListener},
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    thread,
+};
+
+use harness::{Broker, BrokerOptions, eventually, wait::PATIENCE};
+use tempfile::TempDir;
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_tidemark");
+
+/// How a command ended, and what it printed.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    pub fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Stdout of a command that must have worked.
+    pub fn fine(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.out
+    }
+
+    /// All that was said by a command that must have failed.
+    pub fn failed(self) -> String {
+        assert_eq!(self.code, Some(1), "{self:?}");
+        self.out + &self.err
+    }
+}
+
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(arguments).env_remove("TIDEMARK_BOOTSTRAP").env_remove("TIDEMARK_LOG");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Waits for the end of a process that should end by itself.
+pub fn ended(mut child: Child) -> Said {
+    let what = "the process ends by itself";
+    let end = std::time::Instant::now() + PATIENCE;
+    while child.try_wait().expect("a child of ours").is_none() {
+        if std::time::Instant::now() > end {
+            child.kill().expect("a child of ours");
+            panic!("{what}: {:?}", child.wait_with_output());
+        }
+        thread::sleep(std::time::Duration::from_millis(5));
+    }
+    Said::of(child.wait_with_output().expect("the binary"))
+}
+
+/// Ports that were free a moment ago, each another.
+pub fn free_ports(count: usize) -> Vec<u16> {
+    let held: Vec<_> = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
+    held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}
+
+/// `1@127.0.0.1:PORT,…`
+pub fn voters(ports: &[u16]) -> String {
+    let voters = (1..).zip(ports).map(|(id, port): (i32, _)| format!("{id}@127.0.0.1:{port}"));
+    voters.collect::<Vec<_>>().join(",")
+}
+
+/// Brokers 1, 2 and 3.
+pub struct Three {
+    brokers: Vec<Option<Broker>>,
+    options: Vec<BrokerOptions>,
+    pub voters: String,
+    pub home: TempDir,
+}
+
+impl Three {
+    pub fn start() -> Self {
+        let (home, ports) = (tempfile::tempdir().unwrap(), free_ports(6));
+        let voters = voters(&ports[..3]);
+        let options = (1..=3).map(|id: u16| {
+            let (data, listen) = (home.path().join(id.to_string()), ports[usize::from(id) + 2]);
+            let options = BrokerOptions::new(BINARY).data(data).listen((Ipv4Addr::LOCALHOST, listen).into());
+            let arguments = ["--node-id", &id.to_string(), "--voters", &voters];
+            arguments.into_iter().fold(options, BrokerOptions::argument)
+        });
+        let mut three =
+            Self { brokers: vec![None, None, None], options: options.collect(), voters: voters.clone(), home };
+        three.start_again(&[1, 2, 3]);
+        three
+    }
+
+    /// Starts these; they wait for each other.
+    pub fn start_again(&mut self, ids: &[usize]) {
+        let starting: Vec<_> = ids
+            .iter()
+            .map(|id| {
+                let options = self.options[id - 1].clone();
+                thread::spawn(move || options.start())
+            })
+            .collect();
+        for (id, broker) in ids.iter().zip(starting) {
+            self.brokers[id - 1] = Some(broker.join().expect("a broker that starts"));
+        }
+        eventually("all that run are found", PATIENCE, || {
+            let status = self.run(&["cluster", "status"]).fine();
+            let up = status.lines().filter(|line| line.contains(" up ")).count();
+            (up == self.brokers.iter().flatten().count()).then_some(())
+        });
+    }
+
+    pub fn kill(&mut self, id: usize) {
+        self.brokers[id - 1].take().expect("it runs").kill();
+    }
+
+    pub fn broker(&self, id: usize) -> &Broker {
+        self.brokers[id - 1].as_ref().expect("it runs")
+    }
+
+    pub fn data(&self, id: usize) -> PathBuf {
+        self.home.path().join(id.to_string())
+    }
+
+    /// A client command that knows all brokers, those that are dead too.
+    pub fn run(&self, arguments: &[&str]) -> Said {
+        let addresses: Vec<_> = self.brokers.iter().flatten().map(|broker| broker.kafka().to_string()).collect();
+        Said::of(command(arguments).env("TIDEMARK_BOOTSTRAP", addresses.join(",")).output().expect("the binary"))
+    }
+
+    /// Writes lines by way of one broker.
+    pub fn write(&self, by: usize, topic: &str, lines: std::ops::Range<usize>) {
+        let address = self.broker(by).kafka().to_string();
+        let mut command = command(&["produce", topic, "--bootstrap", &address]);
+        let mut child = command.stdin(Stdio::piped()).spawn().expect("the binary");
+        let mut pipe = child.stdin.take().expect("piped");
+        lines.for_each(|line| writeln!(pipe, "{line}").unwrap());
+        drop(pipe);
+        Said::of(child.wait_with_output().expect("the binary")).fine();
+    }
+
+    /// All lines of a topic by way of one broker, sorted.
+    pub fn read(&self, by: usize, topic: &str) -> Vec<usize> {
+        let address = self.broker(by).kafka().to_string();
+        let said = Said::of(command(&["consume", topic, "--bootstrap", &address]).output().expect("the binary"));
+        let mut lines: Vec<usize> = said.fine().lines().map(|line| line.parse().unwrap()).collect();
+        lines.sort_unstable();
+        lines
+    }
+
+    /// One field of every partition of a topic.
+    pub fn partitions(&self, topic: &str) -> Vec<serde_json::Value> {
+        let status = self.run(&["cluster", "status", "--all", "--json"]).fine();
+        let lines = status.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        lines.filter(|line| line["topic"] == topic).collect()
+    }
+}

@@ -1,0 +1,69 @@
+//! A cluster lives on without one broker, and comes back after the end of all.
+
+use harness::{eventually, wait::PATIENCE};
+use kafka_protocol::{
+    messages::{
+        FetchRequest, TopicName,
+        fetch_request::{FetchPartition, FetchTopic},
+    },
+    protocol::StrBytes,
+};
+
+use crate::brokers::Three;
+
+#[test]
+fn one_broker_may_die_and_all_may_die_and_every_record_is_kept() {
+    let mut three = Three::start();
+    let made = three.run(&["topic", "create", "orders", "-p", "3", "--replication-factor", "3"]);
+    assert!(!made.err.contains("warning") && made.fine().contains("replication factor 3"));
+    let pair = three.run(&["topic", "create", "pair", "--replication-factor", "2"]);
+    assert!(pair.err.contains("topic pair has two replicas: one dead broker stops its writes"), "{pair:?}");
+    for broker in 1..=3 {
+        three.write(broker, "orders", 100 * (broker - 1)..100 * broker);
+    }
+    for broker in 1..=3 {
+        assert_eq!(three.read(broker, "orders"), (0..300).collect::<Vec<_>>(), "by way of broker {broker}");
+    }
+    let leader = three.partitions("orders")[0]["leader"].as_u64().unwrap() as usize;
+    three.kill(leader);
+    let others: Vec<usize> = (1..=3).filter(|id| *id != leader).collect();
+    three.write(others[0], "orders", 300..400);
+    three.write(others[1], "orders", 400..500);
+    assert_eq!(three.read(others[0], "orders"), (0..500).collect::<Vec<_>>());
+    eventually("the dead one is seen to be dead", PATIENCE, || {
+        let status = three.run(&["cluster", "status"]).fine();
+        status.lines().any(|line| line.starts_with(&format!("{leader} ")) && line.contains("fenced")).then_some(())
+    });
+    others.iter().for_each(|id| three.kill(*id));
+    three.start_again(&[1, 2, 3]);
+    assert_eq!(three.read(leader, "orders"), (0..500).collect::<Vec<_>>());
+    three.write(leader, "orders", 500..600);
+    assert_eq!(three.read(others[0], "orders"), (0..600).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_follower_serves_what_is_committed() {
+    let three = Three::start();
+    three.run(&["topic", "create", "t", "--replication-factor", "3"]).fine();
+    three.write(1, "t", 0..10);
+    let row = &three.partitions("t")[0];
+    let leader = row["leader"].as_u64().unwrap() as usize;
+    let topic = TopicName(StrBytes::from_static_str("t"));
+    for broker in (1..=3).filter(|broker| *broker != leader) {
+        let partition = FetchPartition::default().with_partition(0).with_partition_max_bytes(1 << 20);
+        let asked = FetchTopic::default().with_topic(topic.clone()).with_partitions(vec![partition]);
+        let request = FetchRequest::default().with_topics(vec![asked]).with_max_bytes(1 << 20);
+        let mut connection = three.broker(broker).connect();
+        eventually("a follower has all records", PATIENCE, || {
+            let answer = connection.ask(&request, 11);
+            let found = &answer.responses[0].partitions[0];
+            (found.error_code == 0
+                && found.high_watermark == 10
+                && found.records.as_ref().is_some_and(|r| !r.is_empty()))
+            .then_some(())
+        });
+        // a client from before KIP-392 is sent to the leader
+        let answer = connection.ask(&request, 10);
+        assert_eq!(answer.responses[0].partitions[0].error_code, 6, "NOT_LEADER_OR_FOLLOWER");
+    }
+}
