@@ -46,6 +46,8 @@ pub struct MemberCheckpoint {
     pub node: u64,
     /// The last frame known committed: Raft index, leader epoch, and the offset behind it.
     pub committed: Option<(u64, i32, i64)>,
+    /// What it promised may be lost: it must never vote or acknowledge again under this name.
+    pub given_up: bool,
     /// Who was a member from which frame on: Raft index, leader epoch, and the frame's own words. Those that may still matter.
     pub memberships: Vec<(u64, i32, Vec<u8>)>,
 }
@@ -191,6 +193,7 @@ fn encode_replica(body: &mut Vec<u8>, replica: &ReplicaCheckpoint) {
 
 fn encode_member(body: &mut Vec<u8>, member: &MemberCheckpoint) {
     body.extend_from_slice(&member.node.to_le_bytes());
+    body.push(member.given_up.into());
     let (index, epoch, offset) = member.committed.unwrap_or((u64::MAX, 0, 0));
     body.extend_from_slice(&index.to_le_bytes());
     body.extend_from_slice(&epoch.to_le_bytes());
@@ -301,11 +304,13 @@ fn decode_replica(body: &mut Reader<'_>) -> Option<ReplicaCheckpoint> {
 
 fn decode_member(body: &mut Reader<'_>) -> Option<MemberCheckpoint> {
     let node = body.u64()?;
+    let [given_up] = body.take()?;
     let committed = (body.u64()?, body.u32()? as i32, body.i64()?);
     let mut memberships = Vec::new();
     for _ in 0..body.u32()? {
         let (index, epoch, len) = (body.u64()?, body.u32()? as i32, body.u32()?);
         memberships.push((index, epoch, body.bytes(len as usize)?.to_vec()));
     }
-    Some(MemberCheckpoint { node, committed: (committed.0 != u64::MAX).then_some(committed), memberships })
+    let committed = (committed.0 != u64::MAX).then_some(committed);
+    Some(MemberCheckpoint { node, given_up: given_up != 0, committed, memberships })
 }

@@ -123,6 +123,8 @@ pub enum Record<'a> {
         replica: ReplicaId,
         /// What it is called in the group; `None`: alone.
         node: Option<u64>,
+        /// The term that it has voted in, for itself.
+        term: u64,
         /// The last frame that it committed alone: Raft index, leader epoch, and the offset behind it.
         committed: Option<(u64, i32, i64)>,
     },
@@ -227,7 +229,7 @@ pub enum OwnedRecord {
     /// See [`Record::CreateMember`].
     CreateMember { replica: ReplicaId, topic_id: [u8; 16], partition: i32, node: u64, dir: String, membership: Bytes },
     /// See [`Record::Join`].
-    Join { replica: ReplicaId, node: Option<u64>, committed: Option<(u64, i32, i64)> },
+    Join { replica: ReplicaId, node: Option<u64>, term: u64, committed: Option<(u64, i32, i64)> },
     /// See [`Record::Install`].
     Install { replica: ReplicaId, installed: Box<Installed> },
     /// See [`Record::Reset`].
@@ -412,13 +414,13 @@ impl<'a> Record<'a> {
                 small.extend_from_slice(membership);
                 plain(KIND_CREATE_MEMBER, replica, node, i64::from(partition), 0)
             }
-            Self::Join { replica, node, committed } => {
+            Self::Join { replica, node, term, committed } => {
                 if let Some((index, leader_epoch, offset)) = committed {
                     small.extend_from_slice(&index.to_le_bytes());
                     small.extend_from_slice(&leader_epoch.to_le_bytes());
                     small.extend_from_slice(&offset.to_le_bytes());
                 }
-                plain(KIND_JOIN, replica, node.unwrap_or(0), 0, i32::from(node.is_some()))
+                plain(KIND_JOIN, replica, node.unwrap_or(0), term as i64, i32::from(node.is_some()))
             }
             Self::Reset { replica, next_index, next_offset, leader_epoch } => {
                 plain(KIND_RESET, replica, next_index, next_offset, leader_epoch)
@@ -491,7 +493,8 @@ impl OwnedRecord {
                     payload.get(8..).and_then(|rest| rest.first_chunk()).map(|bytes| i32::from_le_bytes(*bytes));
                 let committed = number(0).zip(epoch).zip(number(12));
                 let committed = committed.map(|((index, leader_epoch), offset)| (index, leader_epoch, offset as i64));
-                Self::Join { replica, node: (header.epoch != 0).then_some(header.index), committed }
+                let node = (header.epoch != 0).then_some(header.index);
+                Self::Join { replica, node, term: header.number as u64, committed }
             }
             KIND_RESET => Self::Reset {
                 replica,

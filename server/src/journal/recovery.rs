@@ -168,8 +168,8 @@ impl Recovery {
     }
 
     /// The position behind the last record that cuts a replica's log.
-    pub fn truncate(&self, replica: ReplicaId) -> Option<Lsn> {
-        self.truncates.get(&replica).copied()
+    pub fn truncates(&self) -> &BTreeMap<ReplicaId, Lsn> {
+        &self.truncates
     }
 
     /// Where the good records end.

@@ -141,8 +141,7 @@ impl Log {
         if index != self.next_index || header.base_offset < self.next_offset {
             return Err(AppendError::WrongIndex { index, next: self.next_index });
         }
-        let active = self.active();
-        if active.has_batches() && (opens_segment || !active.holds(frame.len())) {
+        if self.may_roll() && (opens_segment || !self.active().holds(frame.len())) {
             self.roll()?;
         }
         self.write(frame, &header, header.base_offset, header.partition_leader_epoch)?;
@@ -214,10 +213,15 @@ impl Log {
         Ok(())
     }
 
+    /// Whether another segment may begin here: one that holds internal frames alone has the name that the next would get.
+    fn may_roll(&self) -> bool {
+        self.active().has_batches() && self.active().base_offset < self.next_offset
+    }
+
     /// Kafka's `LogSegment.shouldRoll`: by size, by the age of the first record, by the reach of a relative offset.
     fn roll_if_due(&mut self, header: &BatchHeader, base_offset: i64, len: usize, now_ms: i64) -> Result<(), LogError> {
         let active = self.active();
-        if !active.has_batches() {
+        if !self.may_roll() {
             return Ok(());
         }
         let full = u64::from(active.size) + len as u64 > u64::from(self.config.segment_bytes);

@@ -408,3 +408,24 @@ fn a_sealed_segment_that_is_lost_or_cut_short_leaves_a_hole_that_is_refused() {
 fn read_batches_below(log: &Log, bound: i64) -> usize {
     if bound == 0 { 0 } else { read_batches(log, 0, bound).len() }
 }
+
+#[test]
+fn internal_frames_alone_never_make_way_for_a_segment_of_the_same_name() {
+    let disk: SharedDisk = Arc::new(MemoryDisk::new());
+    let small = LogConfig { segment_bytes: 300, ..config() };
+    let mut log = Log::create(disk.clone(), Path::new(DIR), identity(), small).unwrap();
+    let bytes = records_of(5, 0, Compression::None);
+    append(&mut log, &bytes, 1);
+    for epoch in 2..8 {
+        log.append_internal(InternalKind::Blank, &[], epoch).unwrap();
+    }
+    append(&mut log, &bytes, 8);
+    let extent = Extent::Checkpoint(&log.end());
+    let (found, _) = Log::open(disk, Path::new(DIR), identity(), small, extent).unwrap();
+    for log in [&log, &found] {
+        let indexes: Vec<u64> =
+            log.frames(0, 99, FrameBytes::Headers).unwrap().iter().map(|frame| frame.index).collect();
+        assert_eq!(indexes, (0..9).collect::<Vec<_>>());
+        assert_eq!(read_batches(log, 0, i64::MAX).len(), 2);
+    }
+}

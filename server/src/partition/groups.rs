@@ -86,7 +86,8 @@ impl Partition {
             (Presence::Solo, Role::Follower { .. }) if self.replica.has_group() => return false,
             (Presence::Member { node, .. }, Role::Solo { .. }) => groups.into_group(&self.replica, *node).await,
             (_, Role::Solo { .. }) => return true,
-            _ if self.replica.has_group() => return true,
+            // one whose log cannot be read is replaced
+            _ if self.replica.has_group() || self.replica.has_failed() => return true,
             _ => groups.start(&self.replica).await,
         };
         let (topic_id, partition) = (self.topic_id(), self.partition_index());

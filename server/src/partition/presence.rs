@@ -42,10 +42,11 @@ impl Presence {
             return Self::Solo;
         }
         let node = |replica: metadata::Replica| NodeId::new(replica.broker_id, replica.incarnation);
-        let begin = if info.wanted_on(broker_id).is_none() {
-            Begin::Never
-        } else if info.replicas == [own] {
+        let begin = if info.replicas == [own] {
+            // even if it shall leave: nobody else can fill those that come
             Begin::Converted
+        } else if info.wanted_on(broker_id).is_none() {
+            Begin::Never
         } else if info.leader_epoch < 0 && info.target.is_none() && info.replicas.contains(&own) {
             Begin::Voters(info.replicas.iter().copied().map(node).collect())
         } else {
@@ -71,11 +72,7 @@ impl Presence {
 
     /// Whether a replica becomes that one without another log: alone, then with others, or the other way round.
     pub fn follows(&self, replica: &Replica) -> bool {
-        match (self, replica.node()) {
-            (Self::Member { begin: Begin::Converted, .. }, None) => true,
-            (Self::Solo, Some(_)) => true,
-            _ => false,
-        }
+        matches!((self, replica.node()), (Self::Member { begin: Begin::Converted, .. }, None) | (Self::Solo, Some(_)))
     }
 }
 
@@ -94,6 +91,9 @@ mod tests {
         assert_eq!((Presence::of(&solo, 1), Presence::of(&solo, 2)), (Presence::Solo, Presence::Absent));
         solo.target = Some(vec![metadata::Replica::new(1, 0), metadata::Replica::new(2, 1)]);
         assert_eq!(Presence::of(&solo, 1), member(1, 0, Begin::Converted), "its log goes on as a group's");
+        assert_eq!(Presence::of(&solo, 2), member(2, 1, Begin::Filled));
+        solo.target = Some(vec![metadata::Replica::new(2, 1)]);
+        assert_eq!(Presence::of(&solo, 1), member(1, 0, Begin::Converted), "it moves away, by way of a group");
         assert_eq!(Presence::of(&solo, 2), member(2, 1, Begin::Filled));
         let mut group = PartitionInfo::new(first_replicas(&[1, 2, 3]));
         let voters = [1, 2, 3].map(|id| NodeId::new(id, 0)).to_vec();

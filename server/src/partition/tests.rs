@@ -4,14 +4,14 @@
 use std::{future::Future, path::Path, sync::Arc, task::Context, time::Duration};
 
 use bytes::Bytes;
-use futures_util::task::noop_waker;
+use futures_util::{FutureExt, future::BoxFuture, task::noop_waker};
 use tidemark_record::{BatchBuilder, BatchHeader};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::*;
 use crate::{
-    metadata::{Image, MetadataRecord, first_replicas, topic_config::BrokerDefaults},
+    metadata::{self, Image, MetadataRecord, first_replicas, topic_config::BrokerDefaults},
     os::{
         clock::Clock,
         disk::{
@@ -20,7 +20,7 @@ use crate::{
         },
         random::Random,
     },
-    raft::{ReplicaKind, Storage, StorageConfig},
+    raft::{Carrier, CarrierError, GroupTiming, Groups, Lane, NodeId, ReplicaKind, Storage, StorageConfig},
 };
 
 const DIR: &str = "/data/broker";
@@ -432,4 +432,49 @@ async fn a_missing_partition_of_a_deleted_topic_is_not_made() {
     house.disk.mend();
     house.partitions.apply_retention(&mut ClockTrust::default(), 0).await;
     assert!(house.partitions.get(ID, 0).is_none());
+}
+
+/// Reaches nobody.
+struct Alone;
+
+impl Carrier for Alone {
+    fn call(&self, _: NodeId, _: Lane, _: Vec<Bytes>) -> BoxFuture<'static, Result<Bytes, CarrierError>> {
+        std::future::ready(Err(CarrierError::Unreachable("alone".to_owned()))).boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_member_of_another_incarnation_is_made_once_the_old_one_has_gone() {
+    let mut house = House::new();
+    let replicas = |incarnation| vec![metadata::Replica::new(1, incarnation), metadata::Replica::new(2, 0)];
+    let mut records = create(ID, "t");
+    records[1] = MetadataRecord::CreatePartition { topic_id: ID, partition: 0, replicas: replicas(0) };
+    house.apply(&records);
+    assert_eq!(house.partition().replica.node(), Some(NodeId::new(1, 0)));
+    let (topic_id, partition, last_incarnation) = (ID, 0, 1);
+    let replaced = MetadataRecord::PartitionReplicas { topic_id, partition, replicas: replicas(1), last_incarnation };
+    house.apply(&[replaced]);
+    // the old one's group may still write to its directory
+    house.partitions.make_missing();
+    assert!(house.partitions.get(ID, 0).is_none());
+    let House { partitions, storage, disk, .. } = house;
+    let partitions = Arc::new(partitions);
+    partitions.join_groups(Groups::new(Arc::new(Alone), GroupTiming::default()).unwrap());
+    let made = async {
+        loop {
+            if let Some(made) = partitions.get(ID, 0) {
+                return made;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let made = tokio::select! {
+        made = made => made,
+        () = Arc::clone(&partitions).run_groups() => panic!("it runs for ever"),
+        () = tokio::time::sleep(Duration::from_secs(30)) => panic!("it was not made"),
+    };
+    assert_eq!(made.replica.node(), Some(NodeId::new(1, 1)));
+    assert_eq!(storage.replicas().len(), 2, "it, and the metadata's log");
+    let entries = disk.read_dir(Path::new(DIR)).unwrap();
+    assert_eq!(entries.iter().filter(|entry| entry.name.starts_with("t-0")).count(), 1, "{entries:?}");
 }

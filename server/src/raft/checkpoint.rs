@@ -205,7 +205,7 @@ impl Storage {
             return Err(error);
         }
         let of = |(capturing, (_, entry)): (&Option<Capturing<'_>>, &(ReplicaId, Entry))| {
-            capturing.as_ref().map_or_else(|| entry.last.clone(), Capturing::captured)
+            capturing.as_ref().map_or_else(|| entry.replica.not_captured(&entry.last), Capturing::captured)
         };
         Ok(capturing.iter().zip(entries).map(of).collect())
     }

@@ -19,6 +19,7 @@ mod carrier;
 mod checkpoint;
 mod commit;
 mod error;
+mod flush;
 mod group;
 mod meta_properties;
 mod node_id;

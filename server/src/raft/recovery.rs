@@ -11,14 +11,14 @@ use uuid::Uuid;
 use super::{
     captured::Captured,
     error::StorageError,
-    group::{RecoveredMember, take_place},
+    group::{RecoveredMember, names_members, take_place},
     node_id::NodeId,
     replica::State,
     storage::ReplicaKey,
 };
 use crate::{
     journal::{self, Installed, Journal, JournalConfig, Lsn, OwnedRecord, Record, ReplicaCheckpoint, ReplicaId},
-    log::{AppendError, Extent, InternalKind, Log, LogConfig, LogEnd, LogError, LogIdentity, OpenReport},
+    log::{AppendError, Extent, FrameBytes, InternalKind, Log, LogConfig, LogEnd, LogError, LogIdentity, OpenReport},
     os::{disk::SharedDisk, random::Random},
 };
 
@@ -49,6 +49,8 @@ struct Rebuild<'a> {
     last_boot_epoch: i32,
     /// Where the journal gives replicas another log for the last time.
     installs: BTreeMap<ReplicaId, Lsn>,
+    /// Where it cuts them for the last time.
+    truncates: BTreeMap<ReplicaId, Lsn>,
     /// The journal lacks records, or its newest checkpoint: whole frames in the segments are kept.
     damaged: bool,
     mended: bool,
@@ -79,6 +81,7 @@ pub(super) fn recover(
         next_replica_id: 0,
         last_boot_epoch: -1,
         installs: recovery.installs().clone(),
+        truncates: recovery.truncates().clone(),
         damaged,
         mended: damaged,
     };
@@ -95,6 +98,10 @@ pub(super) fn recover(
     if damaged {
         rebuild.adopt(recovery.end())?;
     }
+    if !recovery.damage().is_empty() {
+        rebuild.give_up_members();
+    }
+    rebuild.refuse_given_up();
     rebuild.report();
     let Rebuild { replicas, next_replica_id, last_boot_epoch, mended, .. } = rebuild;
     let boot_epoch = last_boot_epoch.saturating_add(1);
@@ -127,7 +134,12 @@ impl Rebuild<'_> {
             return Ok(());
         }
         let keep_tail = self.damaged || replica.unjournaled;
-        let extent = if keep_tail { Extent::Beyond(&replica.end) } else { Extent::Checkpoint(&replica.end) };
+        let cut_since = self.truncates.get(&replica.replica).is_some_and(|cut| *cut > replica.captured);
+        let extent = match (keep_tail, replica.unjournaled && cut_since) {
+            (_, true) => Extent::LastSegment,
+            (true, false) => Extent::Beyond(&replica.end),
+            (false, false) => Extent::Checkpoint(&replica.end),
+        };
         let opened = match Log::open(disk, &path, identity, config, extent) {
             // retention deleted what the checkpoint knew
             Err(LogError::Missing { .. }) if moved_start >= replica.end.next_offset => {
@@ -174,6 +186,36 @@ impl Rebuild<'_> {
         }
         let emptied = Log::open_emptied(self.disk.clone(), path, identity, LogConfig::default(), end)?;
         Ok((emptied, OpenReport::default()))
+    }
+
+    /// A stretch of the journal that is lost may have held votes: whoever voted and does not know it would vote twice. Such
+    /// members come back under another name.
+    fn give_up_members(&mut self) {
+        let of_group = |log: &Log| {
+            let frames = log.frames(0, log.next_index(), FrameBytes::Headers).unwrap_or_default();
+            frames.iter().any(|frame| frame.header.is_internal() && names_members(&frame.bytes))
+        };
+        for found in self.replicas.values_mut() {
+            let unknown = found.last.member.is_none() && matches!(&found.state, State::Open(log) if of_group(log));
+            if unknown {
+                found.last.member = Some(RecoveredMember::new(NodeId::default(), None));
+            }
+            if let Some(member) = &mut found.last.member {
+                member.kept.given_up = true;
+            }
+        }
+    }
+
+    /// Members that were given up, now or at an earlier start, serve nothing.
+    fn refuse_given_up(&mut self) {
+        for found in self.replicas.values_mut() {
+            if found.last.member.as_ref().is_some_and(|member| member.kept.given_up) {
+                let reason =
+                    "the journal lost what this member of a group may have promised: it must come back as a new one";
+                tracing::error!(log = found.dir, reason);
+                found.state = State::Failed(reason.into());
+            }
+        }
     }
 
     /// Says what cannot be served.
@@ -223,7 +265,9 @@ impl Rebuild<'_> {
                 if let Some(member) = self.member_behind(replica, end) {
                     member.truncate(next_index);
                 }
-                if let Some(log) = self.log_behind(replica, end) {
+                // of entries that bypass the journal it tells only that the checkpoint is not the end any more
+                let unjournaled = self.replicas.get(&replica).is_some_and(|found| found.last.unjournaled);
+                if let Some(log) = self.log_behind(replica, end).filter(|_| !unjournaled) {
                     let truncated = log.truncate(next_index).map_err(AppendError::from);
                     self.judge(replica, truncated)?;
                 }
@@ -240,10 +284,9 @@ impl Rebuild<'_> {
                     member.vote = Some((term, node, committed));
                 }
             }
-            OwnedRecord::Join { replica, node, committed } => {
+            OwnedRecord::Join { replica, node, term, committed } => {
                 if let Some(found) = self.replicas.get_mut(&replica).filter(|found| end > found.last.lsn) {
-                    let member = node.map(|node| RecoveredMember::new(NodeId::from(node), None));
-                    found.last.member = member.map(|member| member.with_committed(committed));
+                    found.last.member = node.map(|node| RecoveredMember::joined(NodeId::from(node), term, committed));
                 }
             }
             OwnedRecord::Install { replica, installed } => self.install(end, replica, &installed)?,

@@ -19,7 +19,6 @@ use tidemark_record::{BatchHeader, batch::PATCHED_LEN};
 use tokio::sync::oneshot;
 
 use super::{
-    captured::Capturing,
     commit::CommitListener,
     error::ReplicaError,
     group::{Group, Member},
@@ -66,17 +65,19 @@ pub struct Replica {
     role: ArcSwap<Role>,
     /// The running group; none for a replica that is alone, or whose group was not started.
     pub(super) group: ArcSwapOption<Group>,
-    durability: AtomicU8,
-    announced: AtomicBool,
+    pub(super) durability: AtomicU8,
+    pub(super) announced: AtomicBool,
     /// Below it nothing is truncated any more.
     pub(super) committed: AtomicI64,
     listener: OnceLock<Arc<dyn CommitListener>>,
+    /// What a member is called whose log could not be read at the start.
+    unreadable: OnceLock<NodeId>,
     /// Held from a capture to the end of its sync: what one has taken to sync, another must not take for synced.
     pub(super) syncing: Mutex<()>,
-    flush_messages: AtomicI64,
-    flush_ms: AtomicI64,
+    pub(super) flush_messages: AtomicI64,
+    pub(super) flush_ms: AtomicI64,
     /// Records that no sync covers yet, under `write.caching`.
-    unflushed: AtomicI64,
+    pub(super) unflushed: AtomicI64,
 }
 
 /// What the replica's lock guards.
@@ -151,6 +152,7 @@ impl Replica {
             announced: AtomicBool::new(false),
             committed: AtomicI64::new(committed),
             listener: OnceLock::new(),
+            unreadable: OnceLock::new(),
             syncing: Mutex::new(()),
             flush_messages: AtomicI64::new(i64::MAX),
             flush_ms: AtomicI64::new(i64::MAX),
@@ -173,9 +175,17 @@ impl Replica {
         self.role().epoch()
     }
 
-    /// What it is called in its group; none for one that is alone, or whose log cannot be read.
+    /// What it is called in its group, also where its log cannot be read; none for one that is alone.
     pub fn node(&self) -> Option<NodeId> {
-        self.read().member.as_ref().map(|member| member.node)
+        let held = self.read();
+        let unreadable = || matches!(held.state, State::Failed(_)).then(|| self.unreadable.get().copied()).flatten();
+        held.member.as_ref().map(|member| member.node).or_else(unreadable)
+    }
+
+    /// It was found as this member, and its log cannot be read: it promises nothing more, and another takes its place.
+    pub(super) fn is_unreadable(&self, node: NodeId) {
+        // once, at start
+        let _first_wins = self.unreadable.set(node);
     }
 
     /// Whether its group runs.
@@ -414,61 +424,6 @@ impl Replica {
         }
     }
 
-    /// `flush.messages` and `flush.ms`: a sync now, or one in time.
-    pub(super) fn count_unflushed(self: &Arc<Self>, records: i64) -> Result<(), ReplicaError> {
-        let before = self.unflushed.fetch_add(records, Ordering::AcqRel);
-        if before.saturating_add(records) >= self.flush_messages.load(Ordering::Relaxed) {
-            return self.flush();
-        }
-        let flush_ms = self.flush_ms.load(Ordering::Relaxed);
-        if before == 0 && flush_ms != i64::MAX {
-            self.shared.flush_later(self, u64::try_from(flush_ms).unwrap_or(0));
-        }
-        Ok(())
-    }
-
-    /// Makes everything that was appended survive a power cut. Blocks.
-    pub(super) fn flush(&self) -> Result<(), ReplicaError> {
-        self.unflushed.store(0, Ordering::Release);
-        let synced = self.capture().and_then(|capturing| match capturing {
-            Some(capturing) => capturing.sync().inspect_err(|error| {
-                if error.lacks_descriptors() {
-                    self.take_back(&capturing);
-                }
-            }),
-            None => Ok(()),
-        });
-        synced.map_err(|error| match error.lacks_descriptors() {
-            true => ReplicaError::Storage(format!("{error}; what was written is not flushed yet")),
-            false => self.fail(&mut self.write().state, &error.to_string()),
-        })
-    }
-
-    /// Takes back what was captured and could not be synced, for want of descriptors alone.
-    pub(super) fn take_back(&self, capturing: &Capturing<'_>) {
-        if let State::Open(log) = &mut self.write().state {
-            log.take_back(&capturing.capture);
-        }
-    }
-
-    /// Takes what has to be synced of the log, and what a checkpoint may say once it is. `None` for a replica without a log.
-    pub(super) fn capture(&self) -> Result<Option<Capturing<'_>>, LogError> {
-        let syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut held = self.write();
-        let Held { state, member } = &mut *held;
-        let State::Open(log) = state else { return Ok(None) };
-        let idle = !log.is_dirty();
-        let capture = log.capture()?;
-        if idle {
-            log.close_files();
-        }
-        // told under the same lock as the end: entries between a capture and a switch are in segments only
-        let unjournaled = self.is_unjournaled();
-        let member = member.as_deref().map(Member::captured);
-        let lsn = self.shared.journal.written();
-        Ok(Some(Capturing { capture, lsn, unjournaled, member, _syncing: syncing }))
-    }
-
     /// Moves the log start up to `offset`; it never goes back. In a group every member moves it, once that is committed. The
     /// receiver hears when the move survives a crash here; files of records below may be deleted from then on
     /// ([`Self::delete_old_segments`]).
@@ -536,46 +491,6 @@ impl Replica {
         if let State::Open(log) = &mut self.write().state {
             log.expire_producers(now_ms);
         }
-    }
-
-    /// Whether a checkpoint must say that entries bypass the journal.
-    fn is_unjournaled(&self) -> bool {
-        self.announced.load(Ordering::Acquire) || self.durability() == Durability::WriteCaching
-    }
-
-    /// From now on entries may bypass the journal. A checkpoint that says so must lie on the disk.
-    pub(super) fn leave_journal(&self) {
-        self.durability.store(Durability::WriteCaching as u8, Ordering::Release);
-    }
-
-    /// Lets the next checkpoint say that entries bypass the journal, or not any more.
-    pub(super) fn announce_write_caching(&self, on: bool) {
-        self.announced.store(on, Ordering::Release);
-    }
-
-    /// From now on entries go through the journal. What lies before the first of them is synced, or replay could find a
-    /// gap; nobody appends meanwhile.
-    pub(super) fn enter_journal(&self) -> Result<(), ReplicaError> {
-        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut held = self.write();
-        let synced = match &mut held.state {
-            State::Open(log) => log.capture().and_then(|capture| {
-                capture.sync().inspect_err(|error| {
-                    if error.lacks_descriptors() {
-                        log.take_back(&capture);
-                    }
-                })
-            }),
-            _ => Ok(()),
-        };
-        if let Err(error) = synced {
-            if error.lacks_descriptors() {
-                return Err(ReplicaError::Storage(error.to_string()));
-            }
-            return Err(self.fail(&mut held.state, &error.to_string()));
-        }
-        self.durability.store(Durability::Journaled as u8, Ordering::Release);
-        Ok(())
     }
 
     /// Takes the log away: nothing is appended or read any more.

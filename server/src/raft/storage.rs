@@ -233,11 +233,10 @@ impl Storage {
             let durability = if found.last.unjournaled { Durability::WriteCaching } else { Durability::Journaled };
             let held = held(found.state, found.last.member.as_ref());
             let replica = Replica::new(id, recovered.boot_epoch, shared.clone(), held, durability);
-            if let Some(epoch) = found.last.member.as_ref().map(RecoveredMember::epoch)
-                && replica.has_failed()
-            {
+            if let Some(member) = found.last.member.as_ref().filter(|_| replica.has_failed()) {
                 // its log cannot be read: it is a member all the same
-                replica.set_role(Role::Follower { leader: None, epoch });
+                replica.set_role(Role::Follower { leader: None, epoch: member.epoch() });
+                replica.is_unreadable(NodeId::from(member.kept.node));
             }
             replicas.by_id.insert(id, Entry { key: found.key, dir: found.dir, replica, last: found.last });
         }

@@ -43,6 +43,8 @@ const CLUSTER: &str = "a-cluster";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A kind that is echoed, one that is never answered, one that is refused, one that is no call, one whose answer is too long.
+/// Answers whether the caller belongs to no cluster.
+const STRANGER: u8 = 9;
 const ECHO: u8 = 0;
 const SILENCE: u8 = 1;
 const REFUSED: u8 = 2;
@@ -93,6 +95,7 @@ impl Service for Script {
                     let _held = Held(script.held.clone());
                     std::future::pending().await
                 }
+                STRANGER => Ok(vec![vec![u8::from(from.stranger)].into()]),
                 REFUSED => Err(Refusal::Answer("é".repeat(1000))),
                 GATED => {
                     script.gate.notified().await;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     desk::{Desk, Rooms},
     gather::{Came, belong, introduce},
-    join::join,
+    join::{Joining, join, stay_known},
     links::Links,
     member::Member,
     metadata::Metadata,
@@ -106,11 +106,14 @@ impl Cluster {
         let (partitions, controller, follower) = rooms;
         let groups = Groups::new(Arc::new(self.links.clone()), GroupTiming::default())?;
         partitions.join_groups(groups.clone());
-        let rooms = Rooms { groups, controller: controller.clone(), partitions: partitions.clone() };
+        let links = self.links.clone();
+        let rooms = Rooms { groups, controller: controller.clone(), partitions: partitions.clone(), links };
         self.desk.open(rooms);
         partitions.start_metadata_group().await?;
+        let voter = self.config.voters.iter().any(|voter| voter.id == self.node.broker());
+        let joining = Joining { node: self.node, voter, raft: self.raft.clone() };
         if self.came == Came::Anew {
-            join(&self.links, &self.config, self.node).await;
+            join(&self.links, &self.config, &joining).await;
         }
         let metadata = Metadata { partitions: partitions.clone(), controller: controller.clone() };
         until_stopped(TaskKind::Metadata, stop.clone(), metadata.run());
@@ -124,7 +127,14 @@ impl Cluster {
             stopped: self.stopped.clone(),
         };
         tasks::spawn(TaskKind::Membership, member.run());
-        self.registered(controller, incarnation).await;
+        if self.came == Came::Anew {
+            tokio::select! {
+                () = self.registered(controller, incarnation) => {}
+                () = stay_known(&self.links, &self.config, &joining) => {}
+            }
+        } else {
+            self.registered(controller, incarnation).await;
+        }
         follower.start(controller)?;
         until_stopped(TaskKind::Groups, stop.clone(), partitions.clone().run_groups());
         let image = controller.image_handle().clone();

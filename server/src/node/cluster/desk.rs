@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 
-use super::{forward, gather::hello, join, kind::Kind};
+use super::{forward, gather::hello, join, kind::Kind, links::Links};
 use crate::{
     api::Broker,
     config::ClusterConfig,
@@ -21,6 +21,7 @@ pub(in crate::node) struct Rooms {
     pub groups: Groups,
     pub controller: Arc<Controller>,
     pub partitions: Arc<Partitions>,
+    pub links: Links,
 }
 
 /// Answers calls. It says hello from the start; the rest once the rooms are built.

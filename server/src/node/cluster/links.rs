@@ -56,11 +56,11 @@ impl Carrier for Links {
             GroupLane::Bulk => (Lane::Bulk, BULK_WITHIN),
         };
         let called = self.transport.call(to.broker(), lane, Kind::Raft as u8, body, within);
-        async move { called.await.map_err(carrier_error) }.boxed()
+        async move { called.await.map_err(|error| carrier_error(&error)) }.boxed()
     }
 }
 
-fn carrier_error(error: CallError) -> CarrierError {
+fn carrier_error(error: &CallError) -> CarrierError {
     match error {
         CallError::Timeout | CallError::Stalled(_) => CarrierError::Timeout,
         CallError::Cut { .. } | CallError::Refused(_) => CarrierError::Lost(error.to_string()),

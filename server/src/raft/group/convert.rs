@@ -1,6 +1,9 @@
 //! A replica that stops being alone, or is alone again: its log stays as it lies. Not here: adding the others (`status`).
 
-use std::{io::IoSlice, sync::Arc};
+use std::{
+    io::IoSlice,
+    sync::{Arc, PoisonError},
+};
 
 use tokio::sync::oneshot;
 
@@ -69,62 +72,56 @@ fn told() -> (Completion, Durable) {
 }
 
 impl Replica {
-    /// Joins a group of one. The journal says, in this order: the group, a vote above all that was appended alone, and the frame
-    /// that names the member.
-    fn join(&self, node: NodeId) -> Result<Durable, ReplicaError> {
+    /// Joins a group of one: first the frame that names the member, then one record with the group and a vote above all that was
+    /// appended alone.
+    pub(super) fn join(&self, node: NodeId) -> Result<Durable, ReplicaError> {
         let Role::Solo { epoch } = self.role() else { return Err(self.not_leader()) };
         if self.durability() == Durability::Volatile {
             return Err(ReplicaError::Storage("a log in memory cannot be replicated".to_owned()));
         }
         let (completion, durable) = told();
+        // a sync under way must not take the frame for its own
+        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut held = self.write();
         let joined = self.join_locked(&mut held, node, epoch, completion);
         if let Err(reason) = joined {
             return Err(self.fail(&mut held.state, &reason));
         }
         drop(held);
-        if self.durability() == Durability::WriteCaching {
-            self.flush()?;
-        }
         self.set_role(Role::Follower { leader: None, epoch: epoch.saturating_add(1) });
         Ok(durable)
     }
 
     fn join_locked(&self, held: &mut Held, node: NodeId, epoch: i32, told: Completion) -> Result<(), String> {
         let log = held.state.log_mut().map_err(|error| error.to_string())?;
-        let journal = &self.shared.journal;
-        let last = log.next_index().checked_sub(1);
-        let committed = last.map(|last| (last, log.last_leader_epoch(), log.log_end_offset()));
-        let (replica, term, number) = (self.id, u64::try_from(epoch).unwrap_or(0) + 1, node.as_u64());
+        let (index, journal) = (log.next_index(), &self.shared.journal);
+        let committed = index.checked_sub(1).map(|last| (last, log.last_leader_epoch(), log.log_end_offset()));
         let words = membership::encode(&membership::of_voters(&[node]));
-        let index = log.next_index();
         let frame = log.internal_frame(InternalKind::Membership, &words, epoch);
-        let vote = Record::Vote { replica, term, node: number, committed: false };
-        let join = Record::Join { replica, node: Some(number), committed };
-        let written = journal.append(&join, None).and_then(|_| match self.durability() {
-            Durability::Journaled => journal.append(&vote, None),
-            _ => Ok(journal.written()),
-        });
-        written.map_err(|error| error.to_string())?;
         let appended =
             log.append_internal(InternalKind::Membership, &words, epoch).map_err(|error| error.to_string())?;
-        let parts = [IoSlice::new(&frame)];
-        let entry = Record::Entry {
-            replica,
-            index,
-            leader_epoch: epoch,
-            base_offset: appended.base_offset,
-            frame: &parts,
-            frame_crc: appended.frame_crc,
-            opens_segment: appended.opens_segment,
-        };
-        let last = if self.durability() == Durability::Journaled { &entry } else { &vote };
-        journal.append(last, Some(told)).map_err(|error| error.to_string())?;
-        let mut recovered = RecoveredMember::new(node, None).with_committed(committed);
-        recovered.vote = Some((term, number, false));
-        recovered.note_frame(index, epoch, &frame);
-        let member = Member::open(&recovered, log).map_err(|error| error.to_string())?;
-        held.member = Some(Box::new(member));
+        if self.durability() == Durability::Journaled {
+            let parts = [IoSlice::new(&frame)];
+            let entry = Record::Entry {
+                replica: self.id,
+                index,
+                leader_epoch: epoch,
+                base_offset: appended.base_offset,
+                frame: &parts,
+                frame_crc: appended.frame_crc,
+                opens_segment: appended.opens_segment,
+            };
+            journal.append(&entry, None).map_err(|error| error.to_string())?;
+        } else {
+            log.capture().and_then(|capture| capture.sync()).map_err(|error| error.to_string())?;
+        }
+        // from this record on it is a member, and the frame that says so is there
+        let term = u64::try_from(epoch).unwrap_or(0) + 1;
+        let join = Record::Join { replica: self.id, node: Some(node.as_u64()), term, committed };
+        journal.append(&join, Some(told)).map_err(|error| error.to_string())?;
+        let mut joined = RecoveredMember::joined(node, term, committed);
+        joined.note_frame(index, epoch, &frame);
+        held.member = Some(Box::new(Member::open(&joined, log).map_err(|error| error.to_string())?));
         Ok(())
     }
 
@@ -140,7 +137,7 @@ impl Replica {
         }
         let epoch = log.last_leader_epoch().max(member.epoch()).saturating_add(1);
         log.begin_epoch(epoch);
-        let record = Record::Join { replica: self.id, node: None, committed: None };
+        let record = Record::Join { replica: self.id, node: None, term: 0, committed: None };
         match self.shared.journal.append(&record, Some(completion)) {
             Ok(_) => Ok((durable, epoch)),
             Err(error) => Err(self.fail(state, &error.to_string())),

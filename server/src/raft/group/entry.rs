@@ -116,6 +116,11 @@ impl Effect {
     }
 }
 
+/// Whether an internal frame says who the members of a group are.
+pub fn names_members(frame: &[u8]) -> bool {
+    matches!(Effect::of_internal(frame), Effect::Membership(_))
+}
+
 impl Frame {
     /// From its header and its bytes, of which a batch may lack all.
     pub fn new(header: &BatchHeader, bytes: Bytes) -> Self {

@@ -51,7 +51,7 @@ impl RaftStateMachine<GroupTypes> for Machine {
             }
             if frames.len() >= APPLIED_AT_ONCE || over {
                 if !frames.is_empty() {
-                    if self.0.apply_frames(&frames)? {
+                    if self.0.apply_frames(&frames).inspect_err(|error| self.0.group_ends(error))? {
                         purge::begin(&self.0);
                     }
                     frames.clear();

@@ -31,7 +31,8 @@ impl RecoveredMember {
     /// A member that has no votes yet; `first` is what its log's first frame says.
     pub fn new(node: NodeId, first: Option<Vec<u8>>) -> Self {
         let memberships = first.map(|words| (0, 0, words)).into_iter().collect();
-        Self { vote: None, kept: MemberCheckpoint { node: node.as_u64(), committed: None, memberships } }
+        let kept = MemberCheckpoint { node: node.as_u64(), memberships, ..MemberCheckpoint::default() };
+        Self { vote: None, kept }
     }
 
     /// The newest epoch it knows of.
@@ -52,11 +53,12 @@ impl RecoveredMember {
         }
     }
 
-    /// The same, and frames up to this one are committed.
-    #[must_use]
-    pub fn with_committed(mut self, committed: Option<(u64, i32, i64)>) -> Self {
-        self.kept.committed = committed;
-        self
+    /// A member that was alone before: it has voted for itself in `term`, and frames up to `committed` are committed.
+    pub fn joined(node: NodeId, term: u64, committed: Option<(u64, i32, i64)>) -> Self {
+        let mut joined = Self::new(node, None);
+        joined.vote = Some((term, node.as_u64(), false));
+        joined.kept.committed = committed;
+        joined
     }
 
     /// Another log took the place of this one's, and all of it is committed.
@@ -171,7 +173,12 @@ impl Member {
             self.memberships.iter().map(|(id, members)| (id.index, epoch_of(id), membership::encode(members)));
         RecoveredMember {
             vote: self.vote.map(|vote| (vote.leader_id.term, vote.leader_id.voted_for.as_u64(), vote.committed)),
-            kept: MemberCheckpoint { node: self.node.as_u64(), committed, memberships: memberships.collect() },
+            kept: MemberCheckpoint {
+                node: self.node.as_u64(),
+                given_up: false,
+                committed,
+                memberships: memberships.collect(),
+            },
         }
     }
 

@@ -104,12 +104,17 @@ impl Fields {
             _ => Err(Malformed("a flag is neither 0 nor 1")),
         }
     }
+    /// A term that can be a leader epoch: any other would end the group that takes it.
+    fn term(&mut self) -> Result<u64, Malformed> {
+        let term = self.u64()?;
+        i32::try_from(term).map(|_| term).map_err(|_| Malformed("a term is above what a leader epoch can be"))
+    }
     fn vote(&mut self) -> Result<Vote, Malformed> {
-        let leader_id = LeaderId { term: self.u64()?, voted_for: NodeId::from(self.u64()?) };
+        let leader_id = LeaderId { term: self.term()?, voted_for: NodeId::from(self.u64()?) };
         Ok(Vote { leader_id, committed: self.flag()? })
     }
     fn log_id(&mut self) -> Result<Option<LogId>, Malformed> {
-        let (there, term, index) = (self.flag()?, self.u64()?, self.u64()?);
+        let (there, term, index) = (self.flag()?, self.term()?, self.u64()?);
         if index == u64::MAX {
             return Err(Malformed("an index is too large"));
         }
@@ -363,6 +368,9 @@ pub(super) fn read_begin(fields: &mut Fields) -> Result<Begin, Malformed> {
         files.push((name, fields.u64()?));
     }
     fields.end()?;
+    if last_log_id.is_none_or(|last| last.leader_id.term > vote.leader_id.term || members_id > Some(last)) {
+        return Err(Malformed("it is of a later term than its leader, or of nothing"));
+    }
     let meta = SnapshotMeta { last_log_id, last_membership: StoredMembership::new(members_id, members) };
     Ok(Begin { vote, meta, log_start_offset, files })
 }

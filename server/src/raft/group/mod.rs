@@ -34,6 +34,7 @@ mod write;
 mod tests;
 
 pub use config::GroupTiming;
+pub(super) use entry::names_members;
 pub(super) use groups::Group;
 pub use groups::{GroupError, Groups};
 pub(super) use member::{Member, RecoveredMember};

@@ -79,16 +79,16 @@ impl Groups {
             Kind::SnapshotBegin => {
                 let begin = message::read_begin(&mut fields)?;
                 claimed_by(from, begin.vote.leader_id.voted_for)?;
-                Ok(ready(message::begin_answer(group.begin_receiving(&replica, begin)?)))
+                Ok(ready(message::begin_answer(group.begin_receiving(&replica, from, begin)?)))
             }
             Kind::SnapshotPiece => {
-                group.receive(&replica, &message::read_piece(&mut fields)?)?;
+                group.receive(&replica, from, &message::read_piece(&mut fields)?)?;
                 Ok(ready(Bytes::new()))
             }
             Kind::SnapshotEnd => {
                 let (vote, last) = message::read_end(&mut fields)?;
                 claimed_by(from, vote.leader_id.voted_for)?;
-                let ending = group.end_receiving(vote, last)?;
+                let ending = group.end_receiving(&replica, vote, last)?;
                 Ok(async move { Ok(vec![message::end_answer(&ending.await?)]) }.boxed())
             }
         }

@@ -108,7 +108,7 @@ impl RaftLogStorage<GroupTypes> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
-        let durable = self.0.write_vote(vote)?;
+        let durable = self.0.write_vote(vote).inspect_err(|error| self.0.group_ends(error))?;
         durable.await.map_err(io::Error::other)?.map_err(io::Error::other)?;
         self.0.take_role_of(vote);
         Ok(())
@@ -119,15 +119,17 @@ impl RaftLogStorage<GroupTypes> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        self.0.append_entries(entries, Box::new(move |result| callback.io_completed(result)))
+        let appended = self.0.append_entries(entries, Box::new(move |result| callback.io_completed(result)));
+        appended.inspect_err(|error| self.0.group_ends(error))
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
-        self.0.truncate_frames(last.map_or(0, |last| last.index + 1))
+        let truncated = self.0.truncate_frames(last.map_or(0, |last| last.index + 1));
+        truncated.inspect_err(|error| self.0.group_ends(error))
     }
 
     async fn purge(&mut self, upto: LogId) -> io::Result<()> {
-        self.0.purge_frames(&upto)
+        self.0.purge_frames(&upto).inspect_err(|error| self.0.group_ends(error))
     }
 }
 

@@ -15,8 +15,11 @@ use crate::{
 };
 
 mod cluster;
+mod crash;
 mod gated_disk;
+mod hostile;
 mod members;
+mod speed;
 mod story;
 mod suite;
 mod traps;

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     io::{self, IoSlice},
     pin::pin,
-    sync::{Arc, PoisonError},
+    sync::PoisonError,
     time::Duration,
 };
 
@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    super::{carrier::CarrierError, replica::Replica},
+    super::{carrier::CarrierError, node_id::NodeId, replica::Replica},
     config::{GroupTypes, LogId, Vote},
     groups::Group,
     message::{Begin, BeginAnswer, Malformed, Piece},
@@ -103,6 +103,8 @@ impl Peer {
 /// A snapshot that is being received.
 #[derive(Debug)]
 pub struct Receiving {
+    /// The broker that sends it.
+    from: i32,
     meta: SnapshotMeta,
     log_start_offset: i64,
     site: Site,
@@ -127,7 +129,7 @@ impl Drop for Receiving {
 }
 
 impl Receiving {
-    fn begin(replica: &Replica, begin: Begin) -> Result<Self, ServeError> {
+    fn begin(replica: &Replica, from: NodeId, begin: Begin) -> Result<Self, ServeError> {
         let last = begin.meta.last_log_id.ok_or(Malformed("a snapshot of nothing"))?;
         if begin.files.iter().any(|(name, _)| !Log::is_pinned_name(name)) {
             return Err(Malformed("a file has a name that no log has").into());
@@ -141,7 +143,7 @@ impl Receiving {
         let files: io::Result<Vec<ReceivingFile>> = begin.files.iter().map(open).collect();
         let files = files.map_err(failed)?;
         let Begin { meta, log_start_offset, .. } = begin;
-        Ok(Self { meta, log_start_offset, site, files, finished: false })
+        Ok(Self { from: from.broker(), meta, log_start_offset, site, files, finished: false })
     }
 
     fn take(&mut self, replica: &Replica, piece: &Piece) -> Result<(), ServeError> {
@@ -171,7 +173,12 @@ impl Receiving {
 
 impl Group {
     /// A leader announces a snapshot. A newer one takes the place of one that is under way.
-    pub(super) fn begin_receiving(&self, replica: &Replica, begin: Begin) -> Result<BeginAnswer, ServeError> {
+    pub(super) fn begin_receiving(
+        &self,
+        replica: &Replica,
+        from: NodeId,
+        begin: Begin,
+    ) -> Result<BeginAnswer, ServeError> {
         let known = replica.read().member.as_ref().and_then(|member| member.vote);
         if let Some(known) = known.filter(|known| *known > begin.vote) {
             return Ok(BeginAnswer::HigherVote(known));
@@ -179,14 +186,14 @@ impl Group {
         let mut receiving = self.receiving.lock().unwrap_or_else(PoisonError::into_inner);
         // its directory may be the same
         drop(receiving.take());
-        *receiving = Some(Receiving::begin(replica, begin)?);
+        *receiving = Some(Receiving::begin(replica, from, begin)?);
         Ok(BeginAnswer::GoOn)
     }
 
-    pub(super) fn receive(&self, replica: &Replica, piece: &Piece) -> Result<(), ServeError> {
+    pub(super) fn receive(&self, replica: &Replica, from: NodeId, piece: &Piece) -> Result<(), ServeError> {
         let mut receiving = self.receiving.lock().unwrap_or_else(PoisonError::into_inner);
-        let under_way =
-            receiving.as_mut().ok_or_else(|| ServeError::Stopped("no snapshot was announced".to_owned()))?;
+        let of_sender = receiving.as_mut().filter(|receiving| receiving.from == from.broker());
+        let under_way = of_sender.ok_or_else(|| ServeError::Stopped("no snapshot was announced".to_owned()))?;
         let taken = under_way.take(replica, piece);
         if taken.is_err() {
             *receiving = None;
@@ -196,12 +203,17 @@ impl Group {
 
     /// The last piece came: checks the snapshot, installs it, and gives the vote known then.
     pub(super) fn end_receiving(
-        self: &Arc<Self>,
+        &self,
+        replica: &Replica,
         vote: Vote,
         last: Option<LogId>,
     ) -> Result<impl Future<Output = Result<Vote, ServeError>> + Send + 'static, ServeError> {
         let receiving = self.receiving.lock().unwrap_or_else(PoisonError::into_inner).take();
         let receiving = receiving.filter(|receiving| receiving.meta.last_log_id == last);
+        let applied = replica.read().member.as_ref().and_then(|member| member.applied);
+        if last > applied && last.map(|last| last.index) <= applied.map(|applied| applied.index) {
+            return Err(Malformed("it contradicts what is committed here").into());
+        }
         let receiving = receiving.ok_or_else(|| ServeError::Stopped("no such snapshot was announced".to_owned()))?;
         let (sender, finished) = oneshot::channel();
         thread::spawn("snapshot", move || {

@@ -2,7 +2,10 @@
 //! replica's lock. So the journal has them in the order in which they happened, and one sync covers all that came before.
 //! Not here: what openraft means by them.
 
-use std::io::{self, IoSlice};
+use std::{
+    io::{self, IoSlice},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use openraft::entry::RaftEntry;
@@ -34,18 +37,19 @@ type Told = oneshot::Sender<Result<Appending, ReplicaError>>;
 impl Replica {
     /// Appends entries in order; `on_durable` is called when all of them, and all before, are durable.
     pub(super) fn append_entries(
-        &self,
+        self: &Arc<Self>,
         entries: impl IntoIterator<Item = Entry>,
         on_durable: OnDurable,
     ) -> io::Result<()> {
         let mut held = self.write();
         let mut entries = entries.into_iter().peekable();
         let mut on_durable = Some(on_durable);
-        let mut written = 0;
+        let (mut written, mut appended) = (0, 0);
         while let Some(entry) = entries.next() {
             let last = entries.peek().is_none();
             let told = if last && self.durability() == Durability::Journaled { on_durable.take() } else { None };
             written += self.append_entry(&mut held, entry, told)?;
+            appended += 1;
         }
         let Held { state, member } = &mut *held;
         if let (Ok(log), Some(member)) = (state.log_mut(), member) {
@@ -54,6 +58,7 @@ impl Replica {
         drop(held);
         self.shared.note_written(written);
         if let Some(on_durable) = on_durable {
+            self.count_unflushed(appended).map_err(io::Error::other)?;
             on_durable(Ok(()));
         }
         Ok(())
@@ -218,6 +223,7 @@ impl Replica {
 
     /// Takes back the frames from `next_index` on.
     pub(super) fn truncate_frames(&self, next_index: u64) -> io::Result<()> {
+        let caching = self.durability() == Durability::WriteCaching;
         let mut held = self.write();
         let Held { state, member } = &mut *held;
         let log = state.log_mut().map_err(io::Error::other)?;
@@ -227,17 +233,22 @@ impl Replica {
         if let Some(member) = member {
             member.note_truncated(next_index);
         }
-        let emptied = log.first_index().map_err(io::Error::other)? >= next_index;
-        if let Err(error) = log.truncate(next_index) {
-            return Err(io::Error::other(self.fail(state, &error.to_string())));
+        let record = |log: &Log| Record::Truncate { replica: self.id, next_index, next_offset: log.log_end_offset() };
+        let journal = &self.shared.journal;
+        // where entries bypass the journal, the record says that the last checkpoint does not know where the log ends any more
+        let told =
+            if caching { journal.append(&record(log), None).and_then(|at| journal.sync_blocking(at)) } else { Ok(()) };
+        let cut = told.map_err(|error| error.to_string());
+        let cut = cut.and_then(|()| log.truncate(next_index).map_err(|error| error.to_string()));
+        if let Err(reason) = cut {
+            return Err(io::Error::other(self.fail(state, &reason)));
         }
-        debug_assert!(!emptied || log.next_index() == next_index);
-        let record = Record::Truncate { replica: self.id, next_index, next_offset: log.log_end_offset() };
-        match self.shared.journal.append(&record, None) {
-            Ok(_) => Ok(()),
+        if !caching && let Err(error) = journal.append(&record(log), None) {
             // without the record a replay brings back what was there: it was of no majority, and is taken back again
-            Err(error) => Err(io::Error::other(self.refused(state, &error))),
+            return Err(io::Error::other(self.refused(state, &error)));
         }
+        drop(held);
+        if caching { self.flush().map_err(io::Error::other) } else { Ok(()) }
     }
 
     /// Frames up to `upto` are not openraft's any more; files that lie wholly below the log start go. Blocks until that start
@@ -268,6 +279,12 @@ impl Replica {
             JournalError::Full { .. } => ReplicaError::Storage(error.to_string()),
             _ => self.fail(state, &error.to_string()),
         }
+    }
+
+    /// openraft ends a group of which a write failed: this member leads nobody any more.
+    pub(super) fn group_ends(&self, error: &io::Error) {
+        tracing::error!(replica = self.id.0, %error, "the group's member here ends until the next start; the others go on");
+        self.set_role(Role::Follower { leader: None, epoch: self.role().epoch() });
     }
 
     /// Takes committed frames: the high watermark moves, and with an order the log start. Whether that moved.

@@ -108,3 +108,20 @@ fn a_flush_without_descriptors_is_refused_and_takes_nothing_for_synced() {
         assert_eq!(rounds(&only_replica(&open(&disk.power_cut(seed)).unwrap())), (0..9).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn a_member_that_could_not_be_made_leaves_nothing_behind() {
+    let node = NodeId::new(1, 3);
+    for kind in [ReplicaKind::Voter { node, voters: &[node] }, ReplicaKind::Learner { node }] {
+        let disk = fresh();
+        let storage = open(&disk).unwrap();
+        disk.fail(Fault::Open("t-0/00000000000000000000.log", EMFILE));
+        assert!(storage.create_replica(KEY, "t-0", log_config(), kind).unwrap_err().lacks_descriptors());
+        disk.mend();
+        storage.create_replica(KEY, "t-0", log_config(), kind).unwrap();
+        storage.sync().unwrap();
+        for after in [disk.process_killed(), disk.power_cut(1)] {
+            assert_eq!(only_replica(&open(&after).unwrap()).node(), Some(node));
+        }
+    }
+}

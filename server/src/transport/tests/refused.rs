@@ -73,10 +73,9 @@ fn hello_rows() -> Vec<Row> {
             "R2 other cluster",
             false,
             with(&|hello| hello.cluster_id = "other".into()),
-            Heard(other_cluster.clone()),
+            Heard(other_cluster),
             "cluster",
         ),
-        row("R2 no cluster", false, with(&|hello| hello.cluster_id.clear()), Heard(other_cluster), "cluster"),
         row("R2 newer protocol", false, forged(good.clone(), &[(4, &[2, 9])], end), version(), "version"),
         row("R2 older protocol", false, forged(good.clone(), &[(4, &[0, 0])], end), version(), "version"),
         row("R3 somebody else's address", false, with(&|hello| hello.to = 3), target(), "target"),
@@ -290,4 +289,22 @@ async fn a_caller_hears_why_it_is_not_admitted() {
         assert_eq!(*caller.transport.id_taken().borrow(), None);
     }
     assert!(node.script.seen().is_empty());
+}
+
+/// Who belongs to no cluster yet may ask, and is told apart; once it has joined it is one of them.
+#[tokio::test(start_paused = true)]
+async fn a_stranger_is_heard_as_one_until_it_joins() {
+    let links = Arc::new(Links::default());
+    let mut node = Node::new(2, config(), Arc::new(TcpDialer));
+    node.serve(links.listen(2));
+    let caller = Node::with(Identity { cluster_id: String::new(), ..identity(1) }, config(), links.clone());
+    caller.transport.set_peer(2, "two", 2);
+    assert_eq!(caller.call(2, STRANGER, b"").await, Ok(Bytes::from_static(&[1])));
+    caller.transport.join_cluster(CLUSTER);
+    assert_eq!(caller.call(2, STRANGER, b"").await, Ok(Bytes::from_static(&[0])));
+    let late = Node::with(Identity { cluster_id: String::new(), ..identity(3) }, config(), links);
+    late.transport.set_peer(2, "two", 2);
+    late.transport.join_cluster("other");
+    let refused = CallError::NotAdmitted { broker_id: 2, why: NotAdmitted::Cluster { theirs: CLUSTER.into() } };
+    assert_eq!(late.call(2, STRANGER, b"").await, Err(refused));
 }

@@ -22,6 +22,7 @@ use super::{
     gated_disk::{Gate, GatedDisk},
     *,
 };
+use crate::os::disk::RealDisk;
 
 /// How long a test waits for what must happen.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -173,6 +174,22 @@ impl Cluster {
         for broker in 1..=count {
             let kind = ReplicaKind::Voter { node: node(broker), voters: &voters };
             cluster.add(broker, kind).await;
+        }
+        cluster.leader().await;
+        cluster
+    }
+
+    /// The same over real directories, with settings as in life.
+    pub async fn on_real_disks(dir: &Path, count: i32) -> Self {
+        let mut cluster = Self::empty();
+        let voters: Vec<NodeId> = (1..=count).map(node).collect();
+        for broker in 1..=count {
+            let config = StorageConfig::new(dir.join(broker.to_string()), broker);
+            let storage = Storage::open(Arc::new(RealDisk), &config, &Random::os()).unwrap();
+            let kind = ReplicaKind::Voter { node: node(broker), voters: &voters };
+            let replica = storage.create_replica(KEY, "t-0", LogConfig::default(), kind).unwrap();
+            cluster.run(broker, storage, replica.clone()).await;
+            replica.configure(LogConfig::default(), i64::MAX, i64::MAX);
         }
         cluster.leader().await;
         cluster

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
+
 use super::{
     super::super::{Appending, ReplicaError, Role},
     cluster::*,
     *,
 };
+use crate::os::disk::sim::Fault;
 
 /// Every broker has the same rounds below its high watermark, once that is at `end`.
 pub async fn agree(cluster: &Cluster, end: i64) -> Vec<i64> {
@@ -122,6 +125,43 @@ async fn the_leadership_is_handed_over() {
         end = end.max(done.last_offset + 1);
     }
     assert_eq!(agree(&cluster, end).await, [0, 10, 1, 11, 2, 12, 3, 13]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_has_the_same_segments_after_a_crash() {
+    let cluster = Cluster::of(1).await;
+    for round in 0..60 {
+        cluster.write(1, round).await.unwrap();
+    }
+    let broker = &cluster.running[&1];
+    broker.groups.stop(&broker.replica).await.unwrap();
+    broker.storage.sync().unwrap();
+    let segments = |replica: &Replica| replica.look(|log| log.sealed_segments().collect::<Vec<_>>()).unwrap();
+    let before = segments(&broker.replica);
+    assert!(before.len() > 2, "{before:?}");
+    for after in [cluster.disks[&1].process_killed(), cluster.disks[&1].power_cut(3)] {
+        let storage = open_storage(Arc::new(after), 1);
+        assert_eq!(segments(&storage.replicas()[0].1), before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_lacks_descriptors_leaves_it_to_the_others_and_its_broker_goes_on() {
+    let mut cluster = Cluster::of(3).await;
+    let old = cluster.leader().await;
+    cluster.disks[&old].fail(Fault::Open(".log", 24));
+    let mut end = 0;
+    for round in 0..40 {
+        end = cluster.write_somewhere(round).await.last_offset + 1;
+    }
+    assert!(!cluster.replica(old).role().leads(), "it cannot have begun a second segment");
+    assert!(cluster.running[&old].storage.failed().now_or_never().is_none());
+    cluster.disks[&old].mend();
+    cluster.kill(old, SimDisk::process_killed).await;
+    cluster.start(old).await;
+    let mut found = agree(&cluster, end).await;
+    found.dedup();
+    assert_eq!(found, (0..40).collect::<Vec<_>>());
 }
 
 /// Moves the log start at the leader, and waits until every broker's log starts there and has as many segments as is said.
