@@ -160,6 +160,7 @@ impl Run {
         let keys = self.keys.all();
         if final_phase(&self.recorder, &self.factories, &keys, limit) {
             self.cluster.await_whole(WHOLE_WITHIN);
+            println!("not in sync, says the metadata: {:?}", self.cluster.out_of_sync());
             let logs = compare_replicas(&mut self.cluster.fleet, &keys, &self.recorder);
             println!("{logs} logs compared");
         }

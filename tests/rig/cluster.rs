@@ -116,7 +116,7 @@ impl Cluster {
         self.fleet.alive().into_iter().find_map(leader)
     }
 
-    /// Waits until every replica is in sync, nothing moves, and all hold the same.
+    /// Waits until every partition is led, nothing moves, and all brokers hold the same.
     ///
     /// # Panics
     /// If that takes longer than `limit`; the message says what was missing last.
@@ -140,13 +140,32 @@ impl Cluster {
             let topic = topic.map_err(|error| format!("{name}: {error}"))?;
             partitions.extend(topic.partitions.into_iter().map(|partition| (name.clone(), partition)));
         }
-        for (name, at) in partitions {
-            if at.leader.is_none() || at.isr.len() < at.replicas.len() {
-                let (leader, isr, replicas) = (at.leader, at.isr, at.replicas);
-                return Err(format!("{name}-{}: leader {leader:?}, {isr:?} of {replicas:?} in sync", at.partition));
-            }
+        let unled = partitions.iter().find(|(_, at)| at.leader.is_none());
+        if let Some((name, at)) = unled {
+            return Err(format!("{name}-{} has no leader", at.partition));
         }
-        whole(&addresses, self.fleet.len())
+        whole(&addresses, self.fleet.len()).map_err(|missing| {
+            let short = partitions.iter().filter(|(_, at)| at.isr.len() < at.replicas.len());
+            let short: Vec<_> = short.map(|(name, at)| format!("{name}-{} {:?}", at.partition, at.isr)).collect();
+            format!("{missing}; in sync are less than all: {short:?}")
+        })?;
+        Ok(())
+    }
+
+    /// Partitions whose in-sync replicas, as the metadata has them, are fewer than their replicas.
+    pub fn out_of_sync(&self) -> Vec<String> {
+        let described = self.ask(async |client| {
+            let names: Vec<_> = self.keys.topics().iter().map(String::as_str).collect();
+            client.admin().describe_topics(&names).await
+        });
+        let topics = described.into_iter().flatten().filter_map(|(name, topic)| Some((name, topic.ok()?)));
+        let short = topics.flat_map(|(name, topic)| {
+            let short = topic.partitions.into_iter().filter(|at| at.isr.len() < at.replicas.len());
+            short
+                .map(move |at| format!("{name}-{}: {:?} of {:?}", at.partition, at.isr, at.replicas))
+                .collect::<Vec<_>>()
+        });
+        short.collect()
     }
 
     /// Whom a broker can be cut off from: the other brokers, or the clients if there is no other.
