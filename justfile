@@ -25,9 +25,9 @@ dump-log:
 crash seed="1" endings="60":
     CRASH_SEED={{seed}} CRASH_ENDINGS={{endings}} cargo test --test cluster -- crash::acknowledged --nocapture
 
-# Faults under load, judged by the checker; histories are left in DIR
-faults seconds="120" seed="1" dir="/tmp":
-    FAULTS_SECONDS={{seconds}} FAULTS_SEED={{seed}} FAULTS_DIR={{dir}} cargo test --test faults -- --nocapture
+# Faults under load to three brokers, judged by the checker; histories are left in DIR. STORY takes others: `one_broker`
+faults seconds="120" seed="1" dir="/tmp" story="three_brokers::a_mix":
+    FAULTS_SECONDS={{seconds}} FAULTS_SEED={{seed}} FAULTS_DIR={{dir}} cargo test --test faults -- --nocapture {{story}}
 
 # The verdict on histories
 verdict +histories:

@@ -64,8 +64,22 @@ fn place(name: &str, seed: u64) -> PathBuf {
     dir.join(format!("tidemark-{name}-{seed}-{}.jsonl", std::process::id()))
 }
 
+/// Waits until all brokers have taken their places: one does a moment after its port answers.
+async fn await_brokers(client: &Client, count: usize) {
+    let end = std::time::Instant::now() + harness::wait::PATIENCE;
+    loop {
+        let there = client.admin().describe_cluster().await.map(|described| described.brokers.len());
+        if there.as_ref().is_ok_and(|there| *there == count) {
+            return;
+        }
+        assert!(std::time::Instant::now() < end, "of {count} brokers there are {there:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn create_topics(bootstrap: &[String], topics: &[String], replication_factor: i16) {
     let client = Client::connect(ClientConfig::new(bootstrap.iter().cloned())).await.expect("a client");
+    await_brokers(&client, bootstrap.len()).await;
     let topics: Vec<_> = topics
         .iter()
         .map(|name| NewTopic::new(name).partitions(PARTITIONS).replication_factor(replication_factor))
@@ -146,6 +160,7 @@ impl Run {
         let keys = self.keys.all();
         if final_phase(&self.recorder, &self.factories, &keys, limit) {
             self.cluster.await_whole(WHOLE_WITHIN);
+            println!("not in sync, says the metadata: {:?}", self.cluster.out_of_sync());
             let logs = compare_replicas(&mut self.cluster.fleet, &keys, &self.recorder);
             println!("{logs} logs compared");
         }

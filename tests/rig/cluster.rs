@@ -4,6 +4,7 @@
 //! A story that can do these wraps this and does them first.
 
 use std::{
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,7 +17,7 @@ use super::{
     fleet::Fleet,
     keys::LiveKeys,
     network::{Condition, Network, OUTSIDE},
-    questions::{quorum, whole},
+    questions::{equal, quorum, settled},
     random::Random,
     schedule::{Fault, Faults, Step},
     slow_disk::SlowDisk,
@@ -116,20 +117,25 @@ impl Cluster {
         self.fleet.alive().into_iter().find_map(leader)
     }
 
-    /// Waits until every replica is in sync, nothing moves, and all hold the same.
+    /// Waits until every partition is led, nothing moves, and all brokers hold the same.
     ///
     /// # Panics
     /// If that takes longer than `limit`; the message says what was missing last.
     pub fn await_whole(&self, limit: Duration) {
+        self.await_settled(limit, equal);
+    }
+
+    /// Waits until every partition is led, nothing moves, and `also` is content with the brokers at these addresses.
+    fn await_settled(&self, limit: Duration, also: impl Fn(&[SocketAddr]) -> Result<(), String>) {
         let end = Instant::now() + limit;
-        while let Err(missing) = self.whole() {
+        while let Err(missing) = self.settled(&also) {
             assert!(Instant::now() < end, "the cluster is not whole again after {limit:?}: {missing}");
             std::thread::sleep(LOOK_EVERY);
         }
     }
 
     /// What the cluster lacks, if anything.
-    fn whole(&self) -> Result<(), String> {
+    fn settled(&self, also: impl Fn(&[SocketAddr]) -> Result<(), String>) -> Result<(), String> {
         let addresses: Vec<_> = self.fleet.alive().into_iter().map(|node| self.fleet.address(node)).collect();
         let described = self.ask(async |client| {
             let names: Vec<_> = self.keys.topics().iter().map(String::as_str).collect();
@@ -140,13 +146,28 @@ impl Cluster {
             let topic = topic.map_err(|error| format!("{name}: {error}"))?;
             partitions.extend(topic.partitions.into_iter().map(|partition| (name.clone(), partition)));
         }
-        for (name, at) in partitions {
-            if at.leader.is_none() || at.isr.len() < at.replicas.len() {
-                let (leader, isr, replicas) = (at.leader, at.isr, at.replicas);
-                return Err(format!("{name}-{}: leader {leader:?}, {isr:?} of {replicas:?} in sync", at.partition));
-            }
+        let unled = partitions.iter().find(|(_, at)| at.leader.is_none());
+        if let Some((name, at)) = unled {
+            return Err(format!("{name}-{} has no leader", at.partition));
         }
-        whole(&addresses, self.fleet.len())
+        settled(&addresses, self.fleet.len())?;
+        also(&addresses)
+    }
+
+    /// Partitions whose in-sync replicas, as the metadata has them, are fewer than their replicas.
+    pub fn out_of_sync(&self) -> Vec<String> {
+        let described = self.ask(async |client| {
+            let names: Vec<_> = self.keys.topics().iter().map(String::as_str).collect();
+            client.admin().describe_topics(&names).await
+        });
+        let topics = described.into_iter().flatten().filter_map(|(name, topic)| Some((name, topic.ok()?)));
+        let short = topics.flat_map(|(name, topic)| {
+            let short = topic.partitions.into_iter().filter(|at| at.isr.len() < at.replicas.len());
+            short
+                .map(move |at| format!("{name}-{}: {:?} of {:?}", at.partition, at.isr, at.replicas))
+                .collect::<Vec<_>>()
+        });
+        short.collect()
     }
 
     /// Whom a broker can be cut off from: the other brokers, or the clients if there is no other.
@@ -176,7 +197,7 @@ impl Cluster {
             Fault::Stop => Some(Deed::Stop(any)),
             Fault::Wipe if alive.len() >= WIPE_NODES_MIN => {
                 // of two lost disks nobody would know all
-                self.await_whole(WHOLE_WITHIN);
+                self.await_settled(WHOLE_WITHIN, |_| Ok(()));
                 Some(Deed::Wipe(any))
             }
             Fault::Cut if self.network.is_some() => Some(Deed::Isolate(any)),
