@@ -130,17 +130,17 @@ fn read_quorum(answer: DescribeQuorumResponse) -> Result<QuorumDescription, Kafk
     let partition = partitions.next().ok_or_else(left_out)?;
     let PartitionData { error_code, error_message, leader_id, leader_epoch, high_watermark, .. } = partition;
     outcome(error_code, error_message, ())?;
-    let replicas = |states: Vec<ReplicaState>| states.into_iter().map(read_replica).collect();
+    let replicas = |states: &[ReplicaState]| states.iter().map(read_replica).collect();
     Ok(QuorumDescription {
         leader_id: Some(leader_id.0).filter(|id| *id >= 0),
         leader_epoch,
         high_watermark,
-        voters: replicas(partition.current_voters),
-        observers: replicas(partition.observers),
+        voters: replicas(&partition.current_voters),
+        observers: replicas(&partition.observers),
     })
 }
 
-fn read_replica(state: ReplicaState) -> QuorumReplica {
+fn read_replica(state: &ReplicaState) -> QuorumReplica {
     let known = |number: i64| Some(number).filter(|number| *number >= 0);
     QuorumReplica {
         broker_id: state.replica_id.0,

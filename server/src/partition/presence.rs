@@ -72,11 +72,7 @@ impl Presence {
 
     /// Whether a replica becomes that one without another log: alone, then with others, or the other way round.
     pub fn follows(&self, replica: &Replica) -> bool {
-        match (self, replica.node()) {
-            (Self::Member { begin: Begin::Converted, .. }, None) => true,
-            (Self::Solo, Some(_)) => true,
-            _ => false,
-        }
+        matches!((self, replica.node()), (Self::Member { begin: Begin::Converted, .. }, None) | (Self::Solo, Some(_)))
     }
 }
 
