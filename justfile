@@ -27,7 +27,7 @@ crash seed="1" endings="60":
 
 # Faults under load to three brokers, judged by the checker; histories are left in DIR. STORY takes others: `one_broker`
 faults seconds="120" seed="1" dir="/tmp" story="three_brokers::a_mix":
-    FAULTS_SECONDS={{seconds}} FAULTS_SEED={{seed}} FAULTS_DIR={{dir}} cargo test --test faults -- --nocapture {{story}}
+    FAULTS_SECONDS={{seconds}} FAULTS_SEED={{seed}} FAULTS_DIR={{dir}} cargo test --test faults -- --include-ignored --nocapture {{story}}
 
 # The verdict on histories
 verdict +histories:

@@ -1,5 +1,5 @@
 //! Three brokers, replication factor 3: killed, stopped, cut off from each other and emptied, while two kinds of client write and
-//! read. Each fault has a story of its own, and there is a mix of all.
+//! read. Each fault has a story of its own, to be asked for, and there is a mix of all.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -56,36 +56,43 @@ fn story(name: &'static str, mix: &[(Fault, u64)], seconds: u64, (calm_ms, lasts
 
 /// Writers go on while the leader is dead.
 #[test]
+#[ignore = "each is a minute, and all are in the mix: `just faults 20 1 /tmp three_brokers`"]
 fn kills_of_leaders_show_no_anomaly() {
     story("leader-kill", &[(Fault::LeaderKill, 1)], 20, (5_000, 3_000));
 }
 
 #[test]
+#[ignore = "each is a minute, and all are in the mix: `just faults 20 1 /tmp three_brokers`"]
 fn kills_of_followers_show_no_anomaly() {
     story("follower-kill", &[(Fault::FollowerKill, 1)], 15, (4_000, 3_000));
 }
 
 #[test]
+#[ignore = "each is a minute, and all are in the mix: `just faults 20 1 /tmp three_brokers`"]
 fn kills_of_the_controller_show_no_anomaly() {
     story("controller-kill", &[(Fault::ControllerKill, 1)], 20, (5_000, 3_000));
 }
 
 #[test]
+#[ignore = "each is a minute, and all are in the mix: `just faults 20 1 /tmp three_brokers`"]
 fn kills_of_all_show_no_anomaly() {
     story("all-kill", &[(Fault::AllKill, 1)], 20, (5_000, 1_000));
 }
 
 #[test]
+#[ignore = "each is a minute, and all are in the mix: `just faults 20 1 /tmp three_brokers`"]
 fn stops_show_no_anomaly() {
     story("stop", &[(Fault::Stop, 1)], 25, (5_000, 10_000));
 }
 
 #[test]
+#[ignore = "each is a minute, and all are in the mix: `just faults 20 1 /tmp three_brokers`"]
 fn cuts_show_no_anomaly() {
     story("cut", &[(Fault::Cut, 1), (Fault::CutOneWay, 1)], 30, (5_000, 6_000));
 }
 
 #[test]
+#[ignore = "each is a minute, and all are in the mix: `just faults 20 1 /tmp three_brokers`"]
 fn wiped_brokers_are_refilled() {
     story("wipe", &[(Fault::Wipe, 1)], 25, (5_000, 1_000));
 }

@@ -128,7 +128,7 @@ impl Three {
         self.home.path().join(id.to_string())
     }
 
-    /// A client command that knows all brokers, those that are dead too.
+    /// A client command that knows all brokers that run.
     pub fn run(&self, arguments: &[&str]) -> Said {
         let addresses: Vec<_> = self.brokers.iter().flatten().map(|broker| broker.kafka().to_string()).collect();
         Said::of(command(arguments).env("TIDEMARK_BOOTSTRAP", addresses.join(",")).output().expect("the binary"))
@@ -154,7 +154,7 @@ impl Three {
         lines
     }
 
-    /// One field of every partition of a topic.
+    /// Every partition of a topic, as `cluster status` tells it.
     pub fn partitions(&self, topic: &str) -> Vec<serde_json::Value> {
         let status = self.run(&["cluster", "status", "--all", "--json"]).fine();
         let lines = status.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
