@@ -9,8 +9,8 @@ pub struct NodeId(u64);
 
 impl NodeId {
     /// The replica's `incarnation` on `broker`.
-    pub fn new(broker: i32, incarnation: u32) -> Self {
-        Self(u64::from(broker as u32) << 32 | u64::from(incarnation))
+    pub const fn new(broker: i32, incarnation: u32) -> Self {
+        Self((broker as u32 as u64) << 32 | incarnation as u64)
     }
 
     /// The broker that holds it.

@@ -10,6 +10,7 @@ use openraft::Config;
 
 use super::{
     super::{carrier::Carrier, node_id::NodeId, replica::Replica, role::Role, storage::ReplicaKey},
+    caught_up::CaughtUp,
     config::{self, GroupTiming, Raft},
     machine::Machine,
     peer::Network,
@@ -52,6 +53,8 @@ pub struct Group {
     pub(super) pending: Arc<Pending>,
     /// The snapshot that is being received.
     pub(super) receiving: Mutex<Option<Receiving>>,
+    pub(super) started: tokio::time::Instant,
+    pub(super) caught_up: Mutex<CaughtUp>,
 }
 
 impl std::fmt::Debug for Group {
@@ -102,7 +105,14 @@ impl Groups {
         let (store, machine) = (LogStore(Arc::clone(replica)), Machine(Arc::clone(replica)));
         let raft = Raft::build(node, Arc::clone(&self.0.config), network, store, machine).await;
         let raft = raft.map_err(|error| GroupError::Storage(error.to_string()))?;
-        let group = Arc::new(Group { node, raft, pending: Arc::default(), receiving: Mutex::default() });
+        let group = Arc::new(Group {
+            node,
+            raft,
+            pending: Arc::default(),
+            receiving: Mutex::default(),
+            started: tokio::time::Instant::now(),
+            caught_up: Mutex::default(),
+        });
         replica.group.store(Some(Arc::clone(&group)));
         replica.follow_known_leader();
         self.running().insert(key, (Arc::clone(&group), Arc::clone(replica)));

@@ -12,6 +12,7 @@
 //! Tasks: openraft's own. Locks: the replica's, never over an await. Not here: what a replica alone does (`replica`), sockets
 //! (below [`Carrier`](super::carrier::Carrier)).
 
+mod caught_up;
 mod config;
 mod convert;
 mod entry;

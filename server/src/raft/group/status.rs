@@ -1,6 +1,10 @@
 //! How a group is, and changing it: members, leader, a replica that stops being alone. Not here: who decides that it should.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use openraft::{EmptyNode, Instant, RaftMetrics, ServerState, errors::ClientWriteError};
 
@@ -166,15 +170,17 @@ impl Groups {
         if !matches!(status.role, Role::Leader { .. }) {
             return Err(GroupError::NotLeader { leader: None });
         }
-        let caught_up = |node: &NodeId| {
-            *node == status.node
-                || status.followers.iter().any(|follower| {
-                    follower.node == *node
-                        && follower.matched_index >= status.commit_index
-                        && follower.last_contact_ms.is_some_and(|ms| ms <= within_ms)
-                })
+        let group = running(replica)?;
+        let now_ms = u64::try_from(group.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut caught_up = group.caught_up.lock().unwrap_or_else(PoisonError::into_inner);
+        caught_up.note((status.role.epoch(), now_ms), status.commit_index, &status.followers);
+        let answers = |node: &NodeId| {
+            let known = status.followers.iter().find(|follower| follower.node == *node);
+            known.and_then(|follower| follower.last_contact_ms).is_some_and(|ms| ms <= within_ms)
         };
-        Ok(status.voters.iter().copied().filter(caught_up).collect())
+        let in_sync =
+            |node: &NodeId| *node == status.node || (answers(node) && caught_up.is_in_sync(*node, now_ms, within_ms));
+        Ok(status.voters.iter().copied().filter(in_sync).collect())
     }
 }
 
