@@ -109,7 +109,7 @@ impl Partition {
     }
 
     /// Checks a batch and writes it to the log, in the caller's own time: a page-cache write, no disk sync. With
-    /// [`AckLevel::All`] the answer waits for [`Append::committed`].
+    /// [`AckLevel::All`] the answer waits for [`Append::done`].
     ///
     /// # Errors
     /// See [`AppendError`]; nothing was written.

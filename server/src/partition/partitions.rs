@@ -171,7 +171,7 @@ impl Partitions {
     }
 
     /// Follows a change of the metadata: makes, configures and deletes partitions. A disk's refusal is logged; the partition
-    /// then answers as one that is not here, until [`Self::make_missing`] succeeds.
+    /// then answers as one that is not here, until another try succeeds.
     pub fn apply(&self, old: &Image, new: &Image) {
         let defaults_changed =
             [-1, self.config.node_id].iter().any(|id| old.broker_configs(*id) != new.broker_configs(*id));
