@@ -24,11 +24,6 @@ impl Replica {
     pub const fn new(broker_id: i32, incarnation: u32) -> Self {
         Self { broker_id, incarnation }
     }
-
-    /// The node id in the partition's Raft group: broker id, then incarnation.
-    pub const fn raft_node_id(self) -> u64 {
-        (self.broker_id as u32 as u64) << 32 | self.incarnation as u64
-    }
 }
 
 /// First logs of these brokers.

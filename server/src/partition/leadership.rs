@@ -51,7 +51,7 @@ impl Partition {
                 let groups = groups?;
                 let in_sync = groups.in_sync(&self.replica, self.lag_ms_max).ok()?;
                 let GroupStatus { voters, .. } = groups.status(&self.replica).ok()?;
-                (epoch, brokers(&in_sync), voters.into_iter().map(replica).collect())
+                (epoch, brokers(&in_sync), voters.into_iter().map(Replica::from).collect())
             }
             Role::Follower { .. } => return None,
         };
@@ -126,8 +126,4 @@ fn brokers(nodes: &[NodeId]) -> Vec<i32> {
     let mut brokers: Vec<i32> = nodes.iter().map(|node| node.broker()).collect();
     brokers.sort_unstable();
     brokers
-}
-
-fn replica(node: NodeId) -> Replica {
-    Replica::new(node.broker(), node.incarnation())
 }

@@ -1,7 +1,7 @@
 //! Which replica of a partition this broker has to have, as the metadata says it. Pure. Not here: making it.
 
 use crate::{
-    metadata::{self, PartitionInfo},
+    metadata::PartitionInfo,
     raft::{NodeId, Replica},
 };
 
@@ -41,19 +41,18 @@ impl Presence {
         if info.target.is_none() && info.replicas.len() == 1 {
             return Self::Solo;
         }
-        let node = |replica: metadata::Replica| NodeId::new(replica.broker_id, replica.incarnation);
         let begin = if info.replicas == [own] {
             // even if it shall leave: nobody else can fill those that come
             Begin::Converted
         } else if info.wanted_on(broker_id).is_none() {
             Begin::Never
         } else if info.leader_epoch < 0 && info.target.is_none() && info.replicas.contains(&own) {
-            Begin::Voters(info.replicas.iter().copied().map(node).collect())
+            Begin::Voters(info.replicas.iter().copied().map(NodeId::from).collect())
         } else {
             // once somebody leads, the members that the group began with may be others than those of today
             Begin::Filled
         };
-        Self::Member { node: node(own), begin }
+        Self::Member { node: own.into(), begin }
     }
 
     /// Whether a replica is that one.
@@ -79,7 +78,7 @@ impl Presence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::first_replicas;
+    use crate::metadata::{self, first_replicas};
 
     fn member(id: i32, incarnation: u32, begin: Begin) -> Presence {
         Presence::Member { node: NodeId::new(id, incarnation), begin }

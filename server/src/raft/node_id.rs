@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::metadata::Replica;
+
 /// One member of a group. A replica that lost what it had acknowledged comes back under a new incarnation: it is another
 /// member, which has promised nothing yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -26,6 +28,18 @@ impl NodeId {
     /// As one number.
     pub fn as_u64(self) -> u64 {
         self.0
+    }
+}
+
+impl From<Replica> for NodeId {
+    fn from(replica: Replica) -> Self {
+        Self::new(replica.broker_id, replica.incarnation)
+    }
+}
+
+impl From<NodeId> for Replica {
+    fn from(node: NodeId) -> Self {
+        Self::new(node.broker(), node.incarnation())
     }
 }
 

@@ -113,6 +113,5 @@ async fn order(partitions: &Partitions, body: &[u8]) -> Result<OrderAnswer, Refu
     let Some(partition) = partitions.get(topic_id, partition).filter(|partition| partition.role().leads()) else {
         return Ok(OrderAnswer::NotLeader);
     };
-    let to = NodeId::new(to.broker_id, to.incarnation);
-    Ok(partition.transfer(to).await.map_or_else(OrderAnswer::Failed, |()| OrderAnswer::Done))
+    Ok(partition.transfer(to.into()).await.map_or_else(OrderAnswer::Failed, |()| OrderAnswer::Done))
 }

@@ -8,7 +8,6 @@ use tokio::{sync::watch, time::Instant};
 use super::{kind::Kind, links::Links};
 use crate::{
     controller::{Agent, Answer, Controller, Leadership, Registration, Request, Step, View},
-    metadata::Replica,
     partition::Partitions,
     transport::Lane,
 };
@@ -108,9 +107,8 @@ impl Member {
     /// Asks for new members in the place of those that are damaged here.
     async fn replace(&self) {
         for (topic_id, partition, node) in self.partitions.to_be_replaced() {
-            let replica = Replica::new(node.broker(), node.incarnation());
             tracing::warn!(%topic_id, partition, %node, "replica is damaged: asking for a new one in its place");
-            let _ = self.ask(&Request::ReplaceReplica { topic_id, partition, replica }).await;
+            let _ = self.ask(&Request::ReplaceReplica { topic_id, partition, replica: node.into() }).await;
         }
     }
 }

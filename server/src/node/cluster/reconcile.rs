@@ -44,8 +44,7 @@ fn wanted(image: &Image, partitions: &Partitions) -> Vec<((Uuid, i32), Vec<NodeI
     for topic in image.topics() {
         for (index, info) in (0..).zip(&topic.partitions) {
             let Some(target) = &info.target else { continue };
-            let mut voters: Vec<NodeId> =
-                target.iter().map(|replica| NodeId::new(replica.broker_id, replica.incarnation)).collect();
+            let mut voters: Vec<NodeId> = target.iter().copied().map(NodeId::from).collect();
             voters.sort_unstable();
             let led = partitions.get(topic.id, index).filter(|partition| partition.role().leads());
             // what is done already waits for the controller to hear of it
