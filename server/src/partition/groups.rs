@@ -19,10 +19,6 @@ impl Partitions {
         let _first_wins = self.groups.set(groups);
     }
 
-    pub(super) fn groups(&self) -> Option<&Groups> {
-        self.groups.get()
-    }
-
     /// Starts and stops groups as the metadata goes on, for ever.
     pub async fn run_groups(self: Arc<Self>) {
         let Some(groups) = self.groups.get() else { return };

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{partition::Partition, partitions::Partitions};
 use crate::{
     metadata::Replica,
-    raft::{GroupError, GroupStatus, Groups, NodeId, Role},
+    raft::{GroupError, GroupStatus, NodeId, Role},
 };
 
 /// A partition that this broker leads.
@@ -26,16 +26,14 @@ pub struct Leadership {
 impl Partitions {
     /// Everything that this broker leads.
     pub fn leaderships(&self) -> Vec<Leadership> {
-        self.all().iter().filter_map(|partition| partition.leadership(self.groups())).collect()
+        self.all().iter().filter_map(|partition| partition.leadership()).collect()
     }
 
     /// Resolves when the role of any replica here has changed since the last call.
     pub async fn role_changed(&self) {
         self.roles.notified().await;
     }
-}
 
-impl Partitions {
     /// Resolves when the role in the metadata's log has changed since the last call.
     pub async fn metadata_role_changed(&self) {
         self.metadata_roles.notified().await;
@@ -43,15 +41,13 @@ impl Partitions {
 }
 
 impl Partition {
-    fn leadership(&self, groups: Option<&Groups>) -> Option<Leadership> {
+    fn leadership(&self) -> Option<Leadership> {
         let (topic_id, partition) = (self.topic_id(), self.partition_index());
         let (leader_epoch, in_sync, voters) = match self.role() {
             Role::Solo { epoch } => (epoch, vec![self.broker_id], vec![Replica::new(self.broker_id, 0)]),
             Role::Leader { epoch } => {
-                let groups = groups?;
-                let in_sync = groups.in_sync(&self.replica, self.lag_ms_max).ok()?;
-                let GroupStatus { voters, .. } = groups.status(&self.replica).ok()?;
-                (epoch, brokers(&in_sync), voters.into_iter().map(Replica::from).collect())
+                let (status, in_sync) = self.groups.get()?.status_and_in_sync(&self.replica, self.lag_ms_max).ok()?;
+                (epoch, brokers(&in_sync), status.voters.into_iter().map(Replica::from).collect())
             }
             Role::Follower { .. } => return None,
         };

@@ -166,6 +166,18 @@ impl Groups {
     /// # Errors
     /// This member does not lead.
     pub fn in_sync(&self, replica: &Replica, within_ms: u64) -> Result<Vec<NodeId>, GroupError> {
+        self.status_and_in_sync(replica, within_ms).map(|(_, in_sync)| in_sync)
+    }
+
+    /// How a group is that is led here, and who of its voters is [`Self::in_sync`].
+    ///
+    /// # Errors
+    /// This member does not lead.
+    pub fn status_and_in_sync(
+        &self,
+        replica: &Replica,
+        within_ms: u64,
+    ) -> Result<(GroupStatus, Vec<NodeId>), GroupError> {
         let status = self.status(replica)?;
         if !matches!(status.role, Role::Leader { .. }) {
             return Err(GroupError::NotLeader { leader: None });
@@ -180,7 +192,8 @@ impl Groups {
         };
         let in_sync =
             |node: &NodeId| *node == status.node || (answers(node) && caught_up.is_in_sync(*node, now_ms, within_ms));
-        Ok(status.voters.iter().copied().filter(in_sync).collect())
+        let in_sync = status.voters.iter().copied().filter(in_sync).collect();
+        Ok((status, in_sync))
     }
 }
 
