@@ -1,6 +1,6 @@
 //! The accept loop of one listener.
 
-use std::{io, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -27,20 +27,12 @@ pub(super) async fn accept_loop(
 ) {
     // never carries anything: it is closed once the last connection has dropped its end
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
-    while !*shutdown.borrow() {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            changed = shutdown.changed() => match changed {
-                Ok(()) => continue,
-                Err(_) => break,
-            },
-        };
+    while let Some(accepted) = listener.accept_until(&mut shutdown).await {
         match accepted {
             Ok((stream, peer)) => {
                 let info = ConnectionInfo { advertised_host: host.clone(), advertised_port: port, peer };
                 start(&net, stream, info, shutdown.clone(), alive.clone());
             }
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => break,
             Err(error) => {
                 if let Some(unsaid) = net.log_limit.allow() {
                     tracing::warn!(%error, unsaid, "connection not accepted");

@@ -1,6 +1,6 @@
 //! The port for other brokers: accepts, hears who calls, serves.
 
-use std::{future::poll_fn, io, net::IpAddr, sync::Arc, time::Duration};
+use std::{future::poll_fn, net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::{
     io::AsyncWriteExt,
@@ -41,14 +41,7 @@ pub(super) async fn accept_loop(port: Port, mut listener: Listener) {
     let mut shutdown = port.shutdown.clone();
     // never carries anything: it is closed once the last connection has dropped its end
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
-    while !*shutdown.borrow() {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            changed = shutdown.changed() => match changed {
-                Ok(()) => continue,
-                Err(_) => break,
-            },
-        };
+    while let Some(accepted) = listener.accept_until(&mut shutdown).await {
         match (accepted, handshakes.clone().try_acquire_owned()) {
             (Ok((stream, peer)), Ok(permit)) => {
                 let (port, alive) = (port.clone(), alive.clone());
@@ -63,7 +56,6 @@ pub(super) async fn accept_loop(port: Port, mut listener: Listener) {
                     tracing::warn!(%peer, unsaid, "too many connections that say nothing; this one is not served");
                 }
             }
-            (Err(error), _) if error.kind() == io::ErrorKind::NotConnected => break,
             (Err(error), _) => {
                 if let Some(unsaid) = port.shared.log_limit.allow() {
                     tracing::warn!(%error, unsaid, "connection of a broker not accepted");

@@ -8,7 +8,7 @@ use std::{
 use tokio::{
     io::DuplexStream,
     net::{TcpListener, TcpSocket},
-    sync::mpsc,
+    sync::{mpsc, watch},
 };
 
 use super::Stream;
@@ -68,6 +68,19 @@ impl Listener {
         match self {
             Self::Tcp(listener) => listener.local_addr().ok(),
             Self::InProcess(_) => None,
+        }
+    }
+
+    /// The next connection; `None` once `shutdown` is true, its sender is gone, or no more can come.
+    pub async fn accept_until(&mut self, shutdown: &mut watch::Receiver<bool>) -> Option<io::Result<(Stream, IpAddr)>> {
+        tokio::select! {
+            biased;
+            // an error means that the sender is gone, which says the same
+            _ = shutdown.wait_for(|shutdown| *shutdown) => None,
+            accepted = self.accept() => match accepted {
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
+                accepted => Some(accepted),
+            },
         }
     }
 
