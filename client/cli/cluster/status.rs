@@ -29,7 +29,8 @@ const ASK_MAX: Duration = Duration::from_secs(3);
 /// Shows brokers, controller, leaders, replicas that lag, and moves
 ///
 /// Partitions are listed where something is amiss: no leader, a replica out of sync or one that lags; and where they move. LAG is in
-/// records behind the high watermark, for each replica that is behind.
+/// records behind the high watermark, for each replica that is behind; `down` is one whose broker runs without it, and says why in
+/// its log.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Status {
@@ -52,7 +53,7 @@ struct Found {
     quorum: Option<QuorumDescription>,
     topics: Vec<TopicMetadata>,
     moves: Vec<OngoingMove>,
-    /// Offsets behind the high watermark, by (broker, topic, partition).
+    /// Offsets behind the high watermark, by (broker, topic, partition); -1: unknown.
     lags: BTreeMap<(i32, String, i32), i64>,
     /// Brokers that answered.
     reached: Vec<i32>,
@@ -100,7 +101,7 @@ struct Row {
     leader_epoch: i32,
     replicas: Vec<i32>,
     isr: Vec<i32>,
-    /// Of its replicas that are behind: broker and how many records.
+    /// Of its replicas that are behind: broker and how many records, -1 if it is down.
     lags: Vec<(i32, i64)>,
     adding: Vec<i32>,
     removing: Vec<i32>,
@@ -129,7 +130,7 @@ impl Found {
             for at in &topic.partitions {
                 let lag = |broker: &i32| {
                     let lag = self.lags.get(&(*broker, topic.name.clone(), at.partition)).copied();
-                    lag.filter(|lag| *lag > 0).map(|lag| (*broker, lag))
+                    lag.filter(|lag| *lag != 0).map(|lag| (*broker, lag))
                 };
                 let is_its = |one: &&OngoingMove| one.topic == topic.name && one.partition == at.partition;
                 let ongoing = self.moves.iter().find(is_its);
@@ -220,7 +221,11 @@ impl Found {
         let heads = ["TOPIC", "PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "LAG", "MOVE"];
         let mut cells = vec![heads.map(str::to_owned).to_vec()];
         cells.extend(shown.into_iter().map(|row| {
-            let lags = row.lags.iter().map(|(broker, lag)| format!("{broker}:{lag}")).collect::<Vec<_>>();
+            let lags = row.lags.iter().map(|(broker, lag)| match lag {
+                ..0 => format!("{broker}:down"),
+                behind => format!("{broker}:{behind}"),
+            });
+            let lags = lags.collect::<Vec<_>>();
             vec![
                 row.topic.clone(),
                 row.partition.to_string(),

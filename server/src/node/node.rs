@@ -143,12 +143,17 @@ impl Node {
         let scrubbed =
             registry.counter("tidemark_scrubbed_bytes_total", "bytes read in search of rot in sealed segments", &[]);
         let damaged = gauge("tidemark_log_damages", "offset ranges and whole logs that are damaged and refused");
+        let down = gauge(
+            "tidemark_replicas_down",
+            "replicas that take part in nothing: their group ended here, or their log is damaged",
+        );
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.gauge("tidemark_build_info", "1; the label says what runs", &version).set(1);
         move || {
             let dir = partitions.log_dir();
             let sizes = dir.partitions.iter().map(|partition| partition.size_bytes).sum::<u64>();
             count.set(dir.partitions.len() as i64);
+            down.set(dir.partitions.iter().filter(|partition| partition.is_down).count() as i64);
             bytes.set(i64::try_from(sizes).unwrap_or(i64::MAX));
             usable.set(dir.usable_bytes);
             syncs.raise_to(storage.journal_syncs());

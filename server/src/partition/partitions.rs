@@ -57,6 +57,8 @@ pub struct PartitionSize {
     pub partition: i32,
     /// Bytes of its segments.
     pub size_bytes: u64,
+    /// It takes part in nothing at the moment.
+    pub is_down: bool,
 }
 
 /// Kafka's id of `__cluster_metadata` (`Uuid.METADATA_TOPIC_ID`).
@@ -395,6 +397,7 @@ impl Partitions {
             topic_id: partition.topic_id(),
             partition: partition.partition_index(),
             size_bytes: partition.size_bytes(),
+            is_down: partition.replica.is_down(),
         };
         let partitions = self.all().iter().map(size).collect();
         LogDir { path: self.storage.dir().to_path_buf(), total_bytes, usable_bytes, partitions }

@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, Weak, atomic::AtomicBool},
 };
 
 use openraft::Config;
@@ -55,6 +55,16 @@ pub struct Group {
     pub(super) receiving: Mutex<Option<Receiving>>,
     pub(super) started: tokio::time::Instant,
     pub(super) caught_up: Mutex<CaughtUp>,
+    /// Its core came to an end by itself, or is about to.
+    pub(super) ended: AtomicBool,
+    groups: Weak<Shared>,
+}
+
+impl Group {
+    /// The groups that it is one of, while there are any.
+    pub(super) fn groups(&self) -> Option<Groups> {
+        self.groups.upgrade().map(Groups)
+    }
 }
 
 impl std::fmt::Debug for Group {
@@ -98,6 +108,13 @@ impl Groups {
     /// # Errors
     /// The replica is alone, or its log cannot be read.
     pub async fn start(&self, replica: &Arc<Replica>) -> Result<(), GroupError> {
+        let (key, group) = self.build(replica).await?;
+        replica.group.store(Some(Arc::clone(&group)));
+        self.run(key, &group, replica);
+        Ok(())
+    }
+
+    async fn build(&self, replica: &Arc<Replica>) -> Result<(ReplicaKey, Arc<Group>), GroupError> {
         let node = replica.read().member.as_ref().map(|member| member.node).ok_or(GroupError::NoMember)?;
         let key = replica_key(replica)?;
         let (carrier, stall) = (Arc::clone(&self.0.carrier), self.0.timing.stall());
@@ -112,13 +129,39 @@ impl Groups {
             receiving: Mutex::default(),
             started: tokio::time::Instant::now(),
             caught_up: Mutex::default(),
+            ended: AtomicBool::new(false),
+            groups: Arc::downgrade(&self.0),
         });
-        replica.group.store(Some(Arc::clone(&group)));
+        Ok((key, group))
+    }
+
+    fn run(&self, key: ReplicaKey, group: &Arc<Group>, replica: &Arc<Replica>) {
         replica.follow_known_leader();
-        self.running().insert(key, (Arc::clone(&group), Arc::clone(replica)));
+        self.running().insert(key, (Arc::clone(group), Arc::clone(replica)));
         group.raft.run();
         purge::begin(replica);
-        Ok(())
+    }
+
+    /// Runs a group again whose core has ended. False if somebody stopped it meanwhile. Blocks on one sync of the journal.
+    ///
+    /// # Errors
+    /// What ended it has not passed.
+    pub(super) async fn restart(&self, ended: &Arc<Group>, replica: &Arc<Replica>) -> Result<bool, GroupError> {
+        let storage = |error: &dyn std::fmt::Display| GroupError::Storage(error.to_string());
+        // it has ended; what it has begun must not be written behind what is read now
+        let _ = ended.raft.shutdown().await;
+        replica.reopen_member().map_err(|error| storage(&error))?;
+        // openraft takes all that a log holds at its start for durable
+        let journal = &replica.shared.journal;
+        journal.sync_blocking(journal.written()).map_err(|error| storage(&error))?;
+        let (key, group) = self.build(replica).await?;
+        let found = replica.group.compare_and_swap(ended, Some(Arc::clone(&group)));
+        if !found.as_ref().is_some_and(|found| Arc::ptr_eq(found, ended)) {
+            let _ = group.raft.shutdown().await;
+            return Ok(false);
+        }
+        self.run(key, &group, replica);
+        Ok(true)
     }
 
     /// Stops the group of a replica; its log stays as it is.

@@ -91,6 +91,8 @@ pub struct Member {
     unapplied: VecDeque<Unapplied>,
     /// Whether a snapshot can be had.
     pub snapshot: bool,
+    /// It may promise nothing more: see `Replica::give_up`.
+    pub given_up: bool,
     /// Who waits for a proposed log start to be durable here.
     pub log_start_told: Vec<oneshot::Sender<()>>,
 }
@@ -126,6 +128,7 @@ impl Member {
             purged,
             unapplied: VecDeque::new(),
             snapshot: purged.is_some(),
+            given_up: recovered.kept.given_up,
             log_start_told: Vec::new(),
         };
         for (index, epoch, words) in &recovered.kept.memberships {
@@ -175,7 +178,7 @@ impl Member {
             vote: self.vote.map(|vote| (vote.leader_id.term, vote.leader_id.voted_for.as_u64(), vote.committed)),
             kept: MemberCheckpoint {
                 node: self.node.as_u64(),
-                given_up: false,
+                given_up: self.given_up,
                 committed,
                 memberships: memberships.collect(),
             },
