@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use harness::{Broker, BrokerOptions, eventually, wait::PATIENCE};
+use harness::{Broker, BrokerOptions, Starting, eventually, wait::PATIENCE};
 use tempfile::TempDir;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_tidemark");
@@ -114,6 +114,11 @@ impl Three {
             let up = status.lines().filter(|line| line.contains(" up ")).count();
             (up == self.brokers.iter().flatten().count()).then_some(())
         });
+    }
+
+    /// Starts one that may have to wait, and does not wait for it.
+    pub fn begin(&self, id: usize) -> Starting {
+        self.options[id - 1].clone().begin()
     }
 
     pub fn kill(&mut self, id: usize) {

@@ -2,7 +2,10 @@
 
 use clap::Subcommand;
 
-use super::{add::Add, down::Down, drain::Drain, kill::Kill, remove::Remove, start::Start, status::Status, up::Up};
+use super::{
+    add::Add, down::Down, drain::Drain, kill::Kill, recover::Recover, remove::Remove, start::Start, status::Status,
+    up::Up,
+};
 use crate::{connect, failure::Failure};
 
 /// Runs a cluster on this machine; shows and changes any cluster
@@ -22,6 +25,8 @@ pub(crate) enum ClusterCommand {
     Kill(Kill),
     /// Starts a broker of this machine's cluster again
     Start(Start),
+    /// Puts a cluster that has lost a majority on what survives
+    Recover(Recover),
     /// Stops this machine's cluster; its data stay
     Down(Down),
 }
@@ -37,6 +42,7 @@ impl ClusterCommand {
             Self::Remove(remove) => connect::run(remove.run()),
             Self::Kill(kill) => kill.run(),
             Self::Start(start) => connect::run(start.run()),
+            Self::Recover(recover) => recover.run(),
             Self::Down(down) => connect::run(down.run()),
         }
     }

@@ -8,6 +8,7 @@ mod drain;
 mod kill;
 mod local;
 mod process;
+mod recover;
 mod remove;
 mod start;
 mod status;

@@ -210,6 +210,7 @@ impl Found {
         table(out, &brokers)?;
         if self.controller().is_none() {
             writeln!(out, "no controller: are more than half of the metadata's voters up?")?;
+            writeln!(out, "  if their disks are lost: `tidemark cluster recover`, with all brokers stopped")?;
         }
         let rows = self.rows(true);
         let (amiss, moving) = (rows.iter().filter(|row| !row.is_well()).count(), self.moves.len());
@@ -237,7 +238,12 @@ impl Found {
                 row.move_cell(),
             ]
         }));
-        table(out, &cells)
+        table(out, &cells)?;
+        if rows.iter().any(|row| row.leader.is_none()) {
+            writeln!(out, "no leader: are more than half of the replicas up?")?;
+            writeln!(out, "  if their disks are lost: `tidemark cluster recover`, with all brokers stopped")?;
+        }
+        Ok(())
     }
 
     fn json(&self, out: &mut impl Write, all: bool) -> std::io::Result<()> {

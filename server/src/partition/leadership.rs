@@ -99,22 +99,20 @@ impl Partition {
         self.groups.get()?.status(&self.replica).ok()
     }
 
-    /// Lets a member in: in the place of the voter that its broker had before, or to follow.
+    /// Lets a member in: to vote, in the place of one that its broker had before; or to follow.
     ///
     /// # Errors
     /// This broker does not lead, or it did not come about in time.
     pub async fn admit(&self, node: NodeId, voter: bool) -> Result<(), GroupError> {
         let groups = self.groups.get().ok_or(GroupError::NotRunning)?;
         let GroupStatus { voters, learners, .. } = groups.status(&self.replica)?;
-        let stands_in = voters.iter().any(|known| known.broker() == node.broker());
-        if voter && stands_in && !voters.contains(&node) {
-            let kept = voters.into_iter().filter(|known| known.broker() != node.broker());
-            return groups.change(&self.replica, &kept.chain([node]).collect::<Vec<_>>()).await;
-        }
-        if voters.contains(&node) || learners.contains(&node) {
+        if voters.contains(&node) || (!voter && learners.contains(&node)) {
             return Ok(());
         }
-        groups.learn(&self.replica, node).await
+        match voter {
+            true => groups.seat(&self.replica, node).await,
+            false => groups.learn(&self.replica, node).await,
+        }
     }
 }
 

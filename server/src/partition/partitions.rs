@@ -63,6 +63,8 @@ pub struct PartitionSize {
 
 /// Kafka's id of `__cluster_metadata` (`Uuid.METADATA_TOPIC_ID`).
 const METADATA_TOPIC_ID: Uuid = Uuid::from_u128(1);
+/// The metadata's log, as storage knows it.
+pub const METADATA_LOG: ReplicaKey = (METADATA_TOPIC_ID, 0);
 const METADATA_DIR: &str = "__cluster_metadata-0";
 
 type ByTopic = HashMap<Uuid, BTreeMap<i32, Arc<Partition>>>;
@@ -122,7 +124,7 @@ impl Partitions {
             config.producer_id_expiration_ms,
         );
         settings.log.deletes = false;
-        let key = (METADATA_TOPIC_ID, 0);
+        let key = METADATA_LOG;
         let replica = match recovered.remove(&key) {
             Some(replica) => replica,
             None => storage.create_replica(key, METADATA_DIR, settings.log, metadata)?,

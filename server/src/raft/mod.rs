@@ -30,6 +30,7 @@ mod role;
 mod room;
 mod scrub;
 mod storage;
+mod survivor;
 
 #[cfg(test)]
 mod tests;
@@ -43,3 +44,4 @@ pub use node_id::NodeId;
 pub use replica::{Appending, Durability, Replica};
 pub use role::Role;
 pub use storage::{ReplicaKey, ReplicaKind, Storage, StorageConfig};
+pub use survivor::{Sole, Standing};

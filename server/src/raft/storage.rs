@@ -54,6 +54,8 @@ pub struct StorageConfig {
     pub checkpoint_bytes: u64,
     /// How long a pass over all sealed segments takes, in search of rot.
     pub scrub_interval: Duration,
+    /// Opened to recover its cluster, not to serve: also where that was begun and interrupted.
+    pub recovers: bool,
     /// How the journal uses its files.
     pub journal: JournalConfig,
 }
@@ -68,6 +70,7 @@ impl StorageConfig {
             reserve_bytes: 64 << 20,
             checkpoint_bytes: 64 << 20,
             scrub_interval: SCRUB_INTERVAL,
+            recovers: false,
             journal: JournalConfig::default(),
         }
     }
@@ -215,6 +218,9 @@ impl Storage {
             _ => StorageError::Io { path: dir.clone(), cause },
         })?;
         let properties = MetaProperties::load_or_create(&disk, dir, (config.node_id, config.lone), random)?;
+        if properties.recovering && !config.recovers {
+            return Err(StorageError::Recovering { path: dir.join("meta.properties") });
+        }
         // before anything is written, or a failure could come before the watch
         let file_system = disk.file_system(dir).ok();
         let recovered = recovery::recover(&disk, dir, config.journal, random)?;
@@ -266,19 +272,27 @@ impl Storage {
         self.properties.load_full()
     }
 
-    /// Writes down which cluster the directory belongs to from now on. Durable when it returns.
+    /// Writes down which cluster the directory belongs to from now on, by the name that its brokers call it. Durable when it
+    /// returns.
     ///
     /// # Errors
     /// The disk's: nothing changed.
     pub fn join_cluster(
         &self,
-        cluster_id: &str,
+        cluster_name: &str,
         quorum: &[(i32, String)],
         incarnation: u32,
     ) -> Result<(), StorageError> {
+        self.rewrite_properties(|properties| {
+            properties.set_cluster_name(cluster_name);
+            (properties.quorum, properties.incarnation) = (quorum.to_vec(), incarnation);
+        })
+    }
+
+    /// Changes `meta.properties`. Durable when it returns.
+    pub(super) fn rewrite_properties(&self, change: impl FnOnce(&mut MetaProperties)) -> Result<(), StorageError> {
         let mut properties = MetaProperties::clone(&self.properties());
-        (properties.cluster_id, properties.quorum) = (cluster_id.to_owned(), quorum.to_vec());
-        properties.incarnation = incarnation;
+        change(&mut properties);
         properties.write(&self.shared.disk, &self.shared.dir)?;
         self.properties.store(Arc::new(properties));
         Ok(())

@@ -68,7 +68,7 @@ impl Cluster {
         let bound = listener.local_addr().unwrap_or(config.raft_listener);
         let (host, port) = config.raft_advertised.clone().unwrap_or((bound.ip().to_string(), bound.port()));
         let raft = Endpoint { host, port };
-        let (cluster_id, incarnation) = (properties.cluster_id.clone(), properties.directory_uuid()?);
+        let (cluster_id, incarnation) = (properties.cluster_name(), properties.directory_uuid()?);
         let identity = Identity { cluster_id, broker_id, incarnation };
         let seams = Seams { random: random.clone(), ..Seams::default() };
         let transport = Transport::new(identity, TransportConfig::default(), seams, registry);
@@ -80,7 +80,7 @@ impl Cluster {
             said_by = taken(&transport) => return Err(StartError::IdTaken { broker_id, said_by }),
         };
         let properties = storage.properties();
-        transport.join_cluster(&properties.cluster_id);
+        transport.join_cluster(&properties.cluster_name());
         let links = Links { transport, desk: Arc::downgrade(&desk), broker_id };
         let (node, voters) = (NodeId::new(broker_id, properties.incarnation), properties.quorum.iter());
         let voters = voters.map(|(id, _)| NodeId::new(*id, 0)).collect();

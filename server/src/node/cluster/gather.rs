@@ -84,7 +84,7 @@ pub(in crate::node) fn hello(storage: &Storage, config: &ClusterConfig) -> Hello
     let properties = storage.properties();
     let voters = config.voters.iter().map(|voter| format!("{}@{}:{}", voter.id, voter.host, voter.port));
     Hello {
-        cluster_id: properties.cluster_id.clone(),
+        cluster_id: properties.cluster_name(),
         directory_id: properties.directory_id.clone(),
         voters: voters.collect::<Vec<_>>().join(","),
         quorum: properties.quorum.clone(),

@@ -1,11 +1,13 @@
 //! A directory that did not form the cluster takes part in the metadata's log: it asks whoever leads it to be let in. A voter whose
-//! disk was lost takes the place of its former self; any other broker follows. Not here: how members are changed (`raft`).
+//! disk was lost takes the place of its former self, or gets its vote back if the cluster went on without it; any other broker
+//! follows. Not here: how members are changed (`raft`).
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
-use super::{desk::Rooms, kind::Kind, links::Links};
+use super::{desk::Rooms, kind::Kind, links::Links, member::NO_MAJORITY};
 use crate::{
     config::ClusterConfig,
     metadata::Endpoint,
@@ -14,6 +16,8 @@ use crate::{
 };
 
 const ASK_EVERY: Duration = Duration::from_millis(500);
+/// How often somebody who looks at the log is told that nobody answers.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// One that is let in, and not registered, says again where it is: another may lead by now.
 const SAY_AGAIN_AFTER: Duration = Duration::from_secs(3);
 /// Longest host name of DNS.
@@ -56,7 +60,12 @@ impl Joining {
 
 /// Asks until this member is let in. Every voter hears where it is: any of them may lead next.
 pub(in crate::node) async fn join(links: &Links, config: &ClusterConfig, joining: &Joining) {
+    let mut told = Instant::now();
     while !asked(links, config, joining).await {
+        if told.elapsed() > TELL_EVERY {
+            told = Instant::now();
+            tracing::warn!(node = %joining.node, next_step = NO_MAJORITY, "no broker leads the metadata, and lets this one in");
+        }
         tokio::time::sleep(ASK_EVERY).await;
     }
     tracing::info!(node = %joining.node, "the metadata's log is followed");
@@ -82,8 +91,8 @@ async fn asked(links: &Links, config: &ClusterConfig, joining: &Joining) -> bool
     let_in
 }
 
-/// Notes where a member is, and lets it in if this broker leads the metadata's log.
-pub(super) async fn admit(rooms: &Rooms, from: Caller, body: &[u8]) -> Result<Vec<Bytes>, Refusal> {
+/// Notes where a member is, and lets it in if this broker leads the metadata's log. It votes if both sides were told so.
+pub(super) async fn admit(rooms: &Rooms, (from, may_vote): (Caller, bool), body: &[u8]) -> Result<Vec<Bytes>, Refusal> {
     let joining = Joining::decode(body).ok_or_else(|| Refusal::Close("no request to join".to_owned()))?;
     if joining.node.broker() != from.broker_id {
         return Err(Refusal::Close("a broker joins for itself only".to_owned()));
@@ -93,7 +102,7 @@ pub(super) async fn admit(rooms: &Rooms, from: Caller, body: &[u8]) -> Result<Ve
     if !joining.voter && image.broker(from.broker_id).is_none_or(|known| known.fenced) {
         rooms.links.transport.set_peer(from.broker_id, &joining.raft.host, joining.raft.port);
     }
-    match rooms.partitions.metadata_log().admit(joining.node, joining.voter).await {
+    match rooms.partitions.metadata_log().admit(joining.node, joining.voter && may_vote).await {
         Ok(()) => Ok(vec![Bytes::from_static(IN)]),
         Err(GroupError::NotLeader { .. }) => Ok(vec![Bytes::from_static(NOT_LEADER)]),
         Err(error) => Err(Refusal::Answer(error.to_string())),

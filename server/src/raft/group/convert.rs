@@ -74,7 +74,7 @@ fn told() -> (Completion, Durable) {
 impl Replica {
     /// Joins a group of one: first the frame that names the member, then one record with the group and a vote above all that was
     /// appended alone.
-    pub(super) fn join(&self, node: NodeId) -> Result<Durable, ReplicaError> {
+    pub(in crate::raft) fn join(&self, node: NodeId) -> Result<Durable, ReplicaError> {
         let Role::Solo { epoch } = self.role() else { return Err(self.not_leader()) };
         if self.durability() == Durability::Volatile {
             return Err(ReplicaError::Storage("a log in memory cannot be replicated".to_owned()));

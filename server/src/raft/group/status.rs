@@ -143,14 +143,43 @@ impl Groups {
         added.map(drop).map_err(|error| refused(error.into_api_error()))
     }
 
+    /// Gives a member a vote, and takes it from the one that its broker had before.
+    ///
+    /// # Errors
+    /// This member does not lead, or it did not happen in time.
+    pub async fn seat(&self, replica: &Replica, node: NodeId) -> Result<(), GroupError> {
+        let group = leading(replica)?;
+        // of two that come at once the second must not leave out the first
+        let _one_by_one = group.seating.lock().await;
+        let membership = metrics(&group.raft).membership_config;
+        if membership.voter_ids().any(|voter| voter == node) {
+            return Ok(());
+        }
+        let kept = membership.voter_ids().filter(|voter| voter.broker() != node.broker());
+        self.change(replica, &kept.chain([node]).collect::<Vec<_>>()).await
+    }
+
     async fn change_in_time(&self, replica: &Replica, voters: &[NodeId]) -> Result<(), GroupError> {
         let group = leading(replica)?;
-        let known: BTreeSet<NodeId> =
-            metrics(&group.raft).membership_config.membership().nodes().map(|(node, _)| *node).collect();
-        for node in voters.iter().filter(|node| !known.contains(node)) {
+        let membership = metrics(&group.raft).membership_config;
+        let nodes: BTreeSet<NodeId> = membership.membership().nodes().map(|(node, _)| *node).collect();
+        let known: BTreeSet<NodeId> = membership.voter_ids().collect();
+        for node in voters.iter().filter(|node| !nodes.contains(node)) {
             let added = group.raft.add_learner(*node, EmptyNode {}, true).await;
             added.map_err(|error| refused(error.into_api_error()))?;
         }
+        // openraft takes one for filled that it has not reached yet: if the log is short. Its vote would be needed at once
+        let end = metrics(&group.raft).last_log_index;
+        let has_it = |metrics: &RaftMetrics<GroupTypes>, node: &NodeId| {
+            let mut followers = metrics.replication.iter().flatten();
+            followers.any(|(known, matched)| known == node && matched.as_ref().map(|matched| matched.index) >= end)
+        };
+        let filled = |metrics: &RaftMetrics<GroupTypes>| {
+            let mut added = voters.iter().filter(|node| !known.contains(node));
+            metrics.state != ServerState::Leader || added.all(|node| has_it(metrics, node))
+        };
+        let wait = group.raft.wait(Some(CHANGE_WITHIN));
+        wait.metrics(filled, "logs of new members").await.map_err(|_| GroupError::Timeout("logs of new members"))?;
         let voters: BTreeSet<NodeId> = voters.iter().copied().collect();
         let changed = group.raft.change_membership(voters, false).await;
         let changed = changed.map_err(|error| refused(error.into_api_error()))?.log_id;
