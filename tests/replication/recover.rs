@@ -139,7 +139,7 @@ fn partitions_without_a_majority_are_recovered_while_the_metadata_have_one() {
     three.start_again(&[1, 2, 3]);
     filled(&three, "orders", 3);
     let status = three.run(&["cluster", "status"]).fine();
-    assert!(status.contains("none") && status.contains("`tidemark cluster recover`"), "{status}");
+    assert!(status.contains("2 not well") && status.contains("`tidemark cluster recover`"), "{status}");
 
     (1..=3).for_each(|id| three.kill(id));
     let shown = recover(&three, &[1, 2, 3], &["--json"]);

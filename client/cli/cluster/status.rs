@@ -116,6 +116,11 @@ impl Row {
         self.leader.is_some() && self.isr.len() == self.replicas.len() && self.lags.is_empty()
     }
 
+    /// Nobody leads it, or not for long.
+    fn is_stuck(&self) -> bool {
+        self.leader.is_none() || self.isr.len() * 2 <= self.replicas.len()
+    }
+
     fn move_cell(&self) -> String {
         let side = |sign: char, ids: &[i32]| ids.iter().map(|id| format!("{sign}{id}")).collect::<Vec<_>>();
         let cell = [side('+', &self.adding), side('-', &self.removing)].concat().join(" ");
@@ -239,8 +244,11 @@ impl Found {
             ]
         }));
         table(out, &cells)?;
-        if rows.iter().any(|row| row.leader.is_none()) {
-            writeln!(out, "no leader: are more than half of the replicas up?")?;
+        if rows.iter().any(Row::is_stuck) {
+            writeln!(
+                out,
+                "a partition without a leader, or with half of its replicas in sync or fewer, takes no writes: start the others"
+            )?;
             writeln!(out, "  if their disks are lost: `tidemark cluster recover`, with all brokers stopped")?;
         }
         Ok(())

@@ -6,7 +6,7 @@ use super::{
     error::ControllerError::{self, InvalidReplicationFactor, NoSuchPartition},
     placement::check_assignment,
 };
-use crate::metadata::{Image, MetadataRecord, PartitionInfo, Replica, Topic};
+use crate::metadata::{Image, MetadataRecord, NO_BROKER, PartitionInfo, Replica, Topic};
 
 /// What shall happen to one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,22 +107,34 @@ fn on_brokers(info: &PartitionInfo, ids: &[i32]) -> Vec<Replica> {
 /// Lets new logs take the places of all that a broker had. Those that nobody else has are told, and stay as they are: their broker
 /// makes them anew, empty, as Kafka's does.
 pub(super) fn plan_refill(image: &Image, broker_id: i32) -> Vec<MetadataRecord> {
-    let (mut records, mut alone) = (Vec::new(), 0);
+    let (mut records, mut replaced, mut alone) = (Vec::new(), 0, 0);
     for topic in image.topics() {
         for (partition, info) in (0..).zip(&topic.partitions) {
             let Some(lost) = info.wanted_on(broker_id) else { continue };
+            if info.isr.contains(&broker_id) && info.replicas.len() > 1 {
+                records.push(without(topic, partition, info, broker_id));
+            }
             match plan_replacement(image, topic.id, partition, lost) {
-                Ok(planned) => records.extend(planned),
+                Ok(planned) => {
+                    records.extend(planned);
+                    replaced += 1;
+                }
                 Err(_) => alone += 1,
             }
         }
     }
-    let replaced = records.len();
     tracing::warn!(broker_id, replaced, alone, "broker came with another data directory: its replicas are filled anew");
     if alone > 0 {
         tracing::error!(broker_id, alone, "partitions had their only replica on a data directory that is gone");
     }
     records
+}
+
+/// A broker is in sync no more, and leads nothing: until the leader says so itself, if there is one.
+fn without(topic: &Topic, partition: i32, info: &PartitionInfo, broker_id: i32) -> MetadataRecord {
+    let leader = if info.leader == broker_id { NO_BROKER } else { info.leader };
+    let isr = info.isr.iter().copied().filter(|id| *id != broker_id).collect();
+    MetadataRecord::PartitionState { topic_id: topic.id, partition, leader, leader_epoch: info.leader_epoch, isr }
 }
 
 /// Records that make the leader work towards these members.

@@ -31,8 +31,8 @@ pub struct MetaProperties {
     pub incarnation: u32,
     /// How often an operator recovered the cluster after it had lost a majority.
     pub recovery: u32,
-    /// Such a recovery has begun and not come to its end here.
-    pub recovering: bool,
+    /// A recovery has begun, and not come to its end here: how many there will have been.
+    pub recovering: Option<u32>,
 }
 
 /// Between a cluster's id and how often it was recovered.
@@ -98,7 +98,7 @@ impl MetaProperties {
         if !disk.exists(&path) {
             let cluster_id = if lone { random_id(random) } else { String::new() };
             let directory_id = random_id(random);
-            let (quorum, incarnation, recovery, recovering) = (Vec::new(), 0, 0, false);
+            let (quorum, incarnation, recovery, recovering) = (Vec::new(), 0, 0, None);
             let fresh = Self { cluster_id, node_id, directory_id, quorum, incarnation, recovery, recovering };
             fresh.write(disk, dir)?;
             return Ok(fresh);
@@ -139,7 +139,7 @@ impl MetaProperties {
             Err(_) => Ok(0),
         };
         let (incarnation, recovery) = (number("tidemark.incarnation")?, number("tidemark.recovery")?);
-        let recovering = value("tidemark.recovering").is_ok();
+        let recovering = Some(number("tidemark.recovering")?).filter(|times| *times > 0);
         let (cluster_id, directory_id) = (value("cluster.id")?, value("directory.id")?);
         Ok(Self { cluster_id, node_id, directory_id, quorum, incarnation, recovery, recovering })
     }
@@ -157,8 +157,8 @@ impl MetaProperties {
         if self.recovery > 0 {
             text.push_str(&format!("tidemark.recovery={}\n", self.recovery));
         }
-        if self.recovering {
-            text.push_str("tidemark.recovering=true\n");
+        if let Some(times) = self.recovering {
+            text.push_str(&format!("tidemark.recovering={times}\n"));
         }
         let (path, temporary) = (dir.join(FILE), dir.join("meta.properties.tmp"));
         let file = StorageError::at(&temporary, disk.open(&temporary, OpenMode::Create))?;

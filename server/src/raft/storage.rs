@@ -218,7 +218,7 @@ impl Storage {
             _ => StorageError::Io { path: dir.clone(), cause },
         })?;
         let properties = MetaProperties::load_or_create(&disk, dir, (config.node_id, config.lone), random)?;
-        if properties.recovering && !config.recovers {
+        if properties.recovering.is_some() && !config.recovers {
             return Err(StorageError::Recovering { path: dir.join("meta.properties") });
         }
         // before anything is written, or a failure could come before the watch

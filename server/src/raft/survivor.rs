@@ -53,12 +53,13 @@ impl Storage {
         self.list().by_id.values().map(|entry| (entry.key, standing(entry))).collect()
     }
 
-    /// Writes down that a recovery has begun: no broker starts over the directory before it has ended.
+    /// Writes down that a recovery has begun, and how many there will have been: no broker starts over the directory before
+    /// it has ended.
     ///
     /// # Errors
     /// The disk's.
-    pub fn begin_recovery(&self) -> Result<(), StorageError> {
-        self.rewrite_properties(|properties| properties.recovering = true)
+    pub fn begin_recovery(&self, recovery: u32) -> Result<(), StorageError> {
+        self.rewrite_properties(|properties| properties.recovering = Some(recovery))
     }
 
     /// Writes down that it has ended: the directory is of the cluster that was recovered so many times, whose metadata are in
@@ -69,7 +70,7 @@ impl Storage {
     pub fn end_recovery(&self, recovery: u32, survivor: (i32, String), incarnation: u32) -> Result<(), StorageError> {
         self.sync()?;
         self.rewrite_properties(|properties| {
-            (properties.recovery, properties.recovering) = (recovery, false);
+            (properties.recovery, properties.recovering) = (recovery, None);
             (properties.quorum, properties.incarnation) = (vec![survivor], incarnation);
         })
     }

@@ -12,6 +12,9 @@ mod group;
 mod plan;
 mod recovery;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::RecoverError;
 pub use group::{Fate, Found, Group};
 pub use recovery::Recovery;

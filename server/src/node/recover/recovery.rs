@@ -31,7 +31,7 @@ struct Opened {
 #[derive(Debug)]
 pub struct Recovery {
     opened: Vec<Opened>,
-    /// How often the cluster was recovered before.
+    /// How often the cluster was recovered, the last time perhaps not to its end.
     recovery: u32,
     image: Image,
     random: Random,
@@ -49,6 +49,15 @@ impl Recovery {
     /// # Errors
     /// They do not belong together, one is in use or cannot be read, or no metadata are left.
     pub fn open(disk: &SharedDisk, dirs: &[PathBuf], random: &Random) -> Result<Self, RecoverError> {
+        Self::open_as(disk, dirs, random, StorageConfig::new)
+    }
+
+    pub(super) fn open_as(
+        disk: &SharedDisk,
+        dirs: &[PathBuf],
+        random: &Random,
+        config: impl Fn(PathBuf, i32) -> StorageConfig,
+    ) -> Result<Self, RecoverError> {
         let (mut found, mut empty) = (Vec::new(), Vec::new());
         for dir in dirs {
             if !MetaProperties::are_in(disk, dir) {
@@ -64,7 +73,7 @@ impl Recovery {
         let recovery = belong_together(&found)?;
         let mut opened = Vec::new();
         for (dir, properties) in found {
-            let config = StorageConfig { recovers: true, ..StorageConfig::new(dir, properties.node_id) };
+            let config = StorageConfig { recovers: true, ..config(dir, properties.node_id) };
             let storage = Storage::open(disk.clone(), &config, random)?;
             let standings = storage.standings().into_iter().collect();
             opened.push(Opened { broker_id: properties.node_id, storage, standings });
@@ -82,6 +91,11 @@ impl Recovery {
     /// The cluster's id.
     pub fn cluster_id(&self) -> &str {
         self.image.cluster_id()
+    }
+
+    #[cfg(test)]
+    pub(super) fn image(&self) -> &Image {
+        &self.image
     }
 
     /// Brokers whose directories these are.
@@ -112,7 +126,7 @@ impl Recovery {
 
     fn is_unfinished(&self, opened: &Opened) -> bool {
         let properties = opened.storage.properties();
-        properties.recovering || properties.recovery < self.recovery
+        properties.recovering.is_some() || properties.recovery < self.recovery
     }
 
     /// Does it. Interrupted, it is to be done again over the same directories.
@@ -127,7 +141,7 @@ impl Recovery {
         let pending = self.opened.iter().filter(|opened| forces || self.is_unfinished(opened));
         let pending: Vec<&Opened> = pending.collect();
         for opened in &pending {
-            opened.storage.begin_recovery()?;
+            opened.storage.begin_recovery(recovery)?;
         }
         if forces {
             // the metadata say what is to be done with the others: they come first
@@ -204,7 +218,7 @@ fn belong_together(found: &[(PathBuf, MetaProperties)]) -> Result<u32, RecoverEr
             let (cluster_id, other_id) = (first.cluster_id.clone(), properties.cluster_id.clone());
             return Err(RecoverError::OtherCluster { one: one.clone(), cluster_id, other: other.clone(), other_id });
         }
-        if properties.recovery < recovery && !properties.recovering {
+        if properties.recovery < recovery && properties.recovering.is_none() {
             return Err(RecoverError::LeftOut(other.clone()));
         }
         let broker_id = properties.node_id;
@@ -212,7 +226,8 @@ fn belong_together(found: &[(PathBuf, MetaProperties)]) -> Result<u32, RecoverEr
             return Err(RecoverError::SameBroker { broker_id, one: one.clone(), other: other.clone() });
         }
     }
-    Ok(recovery)
+    let begun = found.iter().filter_map(|(_, properties)| properties.recovering).max();
+    Ok(recovery.max(begun.unwrap_or(0)))
 }
 
 fn found(opened: &[Opened], key: ReplicaKey) -> Vec<Found> {
