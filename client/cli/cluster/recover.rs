@@ -171,6 +171,7 @@ fn holds_data(dir: &Path) -> bool {
     dir.join("meta.properties").exists()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn failure(error: RecoverError) -> Failure {
     let failure = Failure::new(&error);
     match error {
