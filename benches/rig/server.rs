@@ -129,9 +129,10 @@ impl Server {
         self.nodes.len()
     }
 
-    /// `host:port` of all its nodes.
+    /// `host:port` of all nodes that clients may connect to.
     pub fn address(&self) -> String {
-        let addresses: Vec<_> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        let open = if self.kind.is_floor() { 1 } else { self.nodes.len() };
+        let addresses: Vec<_> = self.nodes[..open].iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
         addresses.join(",")
     }
 
