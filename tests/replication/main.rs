@@ -12,3 +12,4 @@ mod brokers;
 mod changes;
 mod life;
 mod misuse;
+mod power;
