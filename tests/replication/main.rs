@@ -12,4 +12,5 @@ mod brokers;
 mod changes;
 mod life;
 mod misuse;
+mod power;
 mod recover;

@@ -53,8 +53,8 @@ struct Found {
     quorum: Option<QuorumDescription>,
     topics: Vec<TopicMetadata>,
     moves: Vec<OngoingMove>,
-    /// Offsets behind the high watermark, by (broker, topic, partition); -1: unknown.
-    lags: BTreeMap<(i32, String, i32), i64>,
+    /// Offsets behind the high watermark, by (broker, topic, partition); None of a replica that cannot be used.
+    lags: BTreeMap<(i32, String, i32), Option<i64>>,
     /// Brokers that answered.
     reached: Vec<i32>,
 }
@@ -101,8 +101,10 @@ struct Row {
     leader_epoch: i32,
     replicas: Vec<i32>,
     isr: Vec<i32>,
-    /// Of its replicas that are behind: broker and how many records, -1 if it is down.
+    /// Of its replicas that are behind: broker and how many records.
     lags: Vec<(i32, i64)>,
+    /// Brokers whose replicas cannot be used.
+    damaged: Vec<i32>,
     adding: Vec<i32>,
     removing: Vec<i32>,
 }
@@ -113,7 +115,19 @@ impl Row {
     }
 
     fn is_well(&self) -> bool {
-        self.leader.is_some() && self.isr.len() == self.replicas.len() && self.lags.is_empty()
+        let in_sync = self.isr.len() == self.replicas.len() && self.lags.is_empty();
+        self.leader.is_some() && in_sync && self.damaged.is_empty()
+    }
+
+    /// Whether those that can be used are too few to elect a leader: no other can be filled by itself.
+    fn is_lost(&self) -> bool {
+        !self.damaged.is_empty() && self.replicas.len() - self.damaged.len() <= self.replicas.len() / 2
+    }
+
+    fn lag_cell(&self) -> String {
+        let behind = self.lags.iter().map(|(broker, lag)| format!("{broker}:{lag}"));
+        let lags: Vec<_> = behind.chain(self.damaged.iter().map(|broker| format!("{broker}:down"))).collect();
+        if lags.is_empty() { "0".to_owned() } else { lags.join(" ") }
     }
 
     /// Nobody leads it, or not for long.
@@ -133,20 +147,20 @@ impl Found {
         let mut rows = Vec::new();
         for topic in &self.topics {
             for at in &topic.partitions {
-                let lag = |broker: &i32| {
-                    let lag = self.lags.get(&(*broker, topic.name.clone(), at.partition)).copied();
-                    lag.filter(|lag| *lag != 0).map(|lag| (*broker, lag))
-                };
+                let known = |broker: &i32| self.lags.get(&(*broker, topic.name.clone(), at.partition)).copied();
+                let lag = |broker: &i32| Some((*broker, known(broker)??)).filter(|(_, lag)| *lag > 0);
                 let is_its = |one: &&OngoingMove| one.topic == topic.name && one.partition == at.partition;
                 let ongoing = self.moves.iter().find(is_its);
                 rows.push(Row {
                     topic: topic.name.clone(),
                     partition: at.partition,
-                    leader: at.leader,
+                    // the metadata names who led last
+                    leader: at.leader.filter(|leader| known(leader) != Some(None)),
                     leader_epoch: at.leader_epoch,
                     replicas: at.replicas.clone(),
                     isr: at.isr.clone(),
                     lags: at.replicas.iter().filter_map(lag).collect(),
+                    damaged: at.replicas.iter().copied().filter(|broker| known(broker) == Some(None)).collect(),
                     adding: ongoing.map(|one| one.adding.clone()).unwrap_or_default(),
                     removing: ongoing.map(|one| one.removing.clone()).unwrap_or_default(),
                 });
@@ -220,6 +234,15 @@ impl Found {
         let rows = self.rows(true);
         let (amiss, moving) = (rows.iter().filter(|row| !row.is_well()).count(), self.moves.len());
         writeln!(out, "{} partitions, {amiss} not well, {moving} being moved", rows.len())?;
+        for row in rows.iter().filter(|row| row.is_lost()) {
+            let (name, partition, all) = (&row.topic, row.partition, row.replicas.len());
+            let damaged = row.damaged.len();
+            writeln!(
+                out,
+                "{name}-{partition}: {damaged} of {all} replicas are down, damaged, or lost what they had acknowledged: too few \
+                are left to elect a leader. `tidemark cluster recover` shows what survives"
+            )?;
+        }
         let shown = self.rows(all);
         if shown.is_empty() {
             return Ok(());
@@ -227,11 +250,6 @@ impl Found {
         let heads = ["TOPIC", "PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "LAG", "MOVE"];
         let mut cells = vec![heads.map(str::to_owned).to_vec()];
         cells.extend(shown.into_iter().map(|row| {
-            let lags = row.lags.iter().map(|(broker, lag)| match lag {
-                ..0 => format!("{broker}:down"),
-                behind => format!("{broker}:{behind}"),
-            });
-            let lags = lags.collect::<Vec<_>>();
             vec![
                 row.topic.clone(),
                 row.partition.to_string(),
@@ -239,7 +257,7 @@ impl Found {
                 row.leader_epoch.to_string(),
                 list(&row.replicas),
                 list(&row.isr),
-                if lags.is_empty() { "0".to_owned() } else { lags.join(" ") },
+                row.lag_cell(),
                 row.move_cell(),
             ]
         }));
@@ -268,11 +286,12 @@ impl Found {
             writeln!(out, "{line}")?;
         }
         for row in self.rows(all) {
-            let Row { topic, partition, leader, leader_epoch, replicas, isr, lags, adding, removing } = row;
+            let Row { topic, partition, leader, leader_epoch, replicas, isr, lags, damaged, adding, removing } = row;
             let lags: BTreeMap<String, i64> = lags.into_iter().map(|(broker, lag)| (broker.to_string(), lag)).collect();
             let line = json!({
                 "topic": topic, "partition": partition, "leader": leader, "leader_epoch": leader_epoch,
-                "replicas": replicas, "isr": isr, "lags": lags, "adding": adding, "removing": removing,
+                "replicas": replicas, "isr": isr, "lags": lags, "damaged": damaged,
+                "adding": adding, "removing": removing,
             });
             writeln!(out, "{line}")?;
         }

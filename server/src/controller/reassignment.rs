@@ -48,7 +48,7 @@ impl Controller {
     /// Lets a new log take the place of one that a broker lost: same broker, next incarnation.
     ///
     /// # Errors
-    /// The partition has no such replica, or no other.
+    /// The partition has no such replica, or too few others are in sync to go on without it.
     pub async fn replace_replica(
         &self,
         topic_id: uuid::Uuid,
@@ -56,9 +56,24 @@ impl Controller {
         replica: Replica,
     ) -> Result<(), ControllerError> {
         let _deciding = self.decide().await?;
-        let records = plan_replacement(&self.image.load(), topic_id, partition, replica)?;
+        let image = self.image.load();
+        let records = plan_replacement(&image, topic_id, partition, replica)?;
+        if !records.is_empty() && !goes_on_without(&image, topic_id, partition, replica) {
+            let what = "too few other replicas are in sync: it may hold the only copy of something".to_owned();
+            return Err(ControllerError::InvalidRequest(what));
+        }
         self.commit(&records).await
     }
+}
+
+/// Whether the members that are in sync, and that nobody takes the place of, are a majority without this one.
+fn goes_on_without(image: &Image, topic_id: uuid::Uuid, partition: i32, lost: Replica) -> bool {
+    let found = image.topic_by_id(topic_id).and_then(|topic| topic.partition(partition));
+    let Some(info) = found else { return false };
+    let stays = |one: &&Replica| info.wanted_on(one.broker_id).is_none_or(|wanted| wanted == **one);
+    let others = info.replicas.iter().filter(|one| one.broker_id != lost.broker_id).filter(stays);
+    let well = others.filter(|one| info.isr.contains(&one.broker_id) && image.is_available(one.broker_id));
+    well.count() > info.replicas.len() / 2
 }
 
 fn plan(

@@ -15,6 +15,7 @@
 //! Not here: the wire, topics' metadata, segments' bytes.
 
 mod append;
+mod damaged;
 mod delete_records;
 mod fetch;
 mod groups;

@@ -1,12 +1,12 @@
 //! `meta.properties`: whose data directory this is, and in which format. Kafka's keys, and one of our own.
 
-use std::{io::IoSlice, path::Path};
+use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use uuid::Uuid;
 
-use super::error::StorageError;
+use super::{error::StorageError, whole_file};
 use crate::os::{
     disk::{OpenMode, SharedDisk},
     random::Random,
@@ -160,12 +160,7 @@ impl MetaProperties {
         if let Some(times) = self.recovering {
             text.push_str(&format!("tidemark.recovering={times}\n"));
         }
-        let (path, temporary) = (dir.join(FILE), dir.join("meta.properties.tmp"));
-        let file = StorageError::at(&temporary, disk.open(&temporary, OpenMode::Create))?;
-        StorageError::at(&temporary, file.write_all_at(&[IoSlice::new(text.as_bytes())], 0))?;
-        StorageError::at(&temporary, file.sync_data())?;
-        StorageError::at(&path, disk.rename(&temporary, &path))?;
-        StorageError::at(dir, disk.sync_dir(dir))
+        whole_file::replace(disk, &dir.join(FILE), text.as_bytes())
     }
 }
 

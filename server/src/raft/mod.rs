@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <data>/.lock  meta.properties      who owns the directory, and which format it has
+//! <data>/boot.properties             whether what was not synced may be lost
 //! <data>/journal/                    one stream for all replicas
 //! <data>/<topic>-<partition>/        one log each; `…-stray`: not in the metadata; `…-delete`: on its way out
 //! ```
@@ -14,6 +15,7 @@
 //! Locks, in the order they may nest: a replica's log or the list of replicas, then the journal's. Not here: Kafka's rules for
 //! batches, topics, APIs.
 
+mod boot;
 mod captured;
 mod carrier;
 mod checkpoint;
@@ -31,6 +33,7 @@ mod room;
 mod scrub;
 mod storage;
 mod survivor;
+mod whole_file;
 
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,16 @@ pub(super) struct Found {
     pub last: Captured,
 }
 
+impl Found {
+    /// Gives up a member whose promises may be lost. One that is its whole group promised nothing to others, and goes on, as a
+    /// replica that is alone does. Whether that is news.
+    fn give_up(&mut self) -> bool {
+        let Some(member) = self.last.member.as_mut().filter(|member| !member.kept.given_up) else { return false };
+        member.kept.given_up = !matches!(&self.state, State::Open(log) if member.is_alone(log));
+        member.kept.given_up
+    }
+}
+
 struct Rebuild<'a> {
     disk: &'a SharedDisk,
     dir: &'a Path,
@@ -56,7 +66,7 @@ struct Rebuild<'a> {
     mended: bool,
 }
 
-/// Reads journal and logs, and readies the journal to go on.
+/// Reads journal and logs, and readies the journal to go on. `uncached`: what was only in the page cache may be lost.
 ///
 /// # Errors
 /// The disk's, a newer format, or a journal that cannot be read.
@@ -64,7 +74,7 @@ pub(super) fn recover(
     disk: &SharedDisk,
     dir: &Path,
     config: JournalConfig,
-    random: &Random,
+    (random, uncached): (&Random, bool),
 ) -> Result<Recovered, StorageError> {
     let recovery = journal::recover(disk, &dir.join("journal"), config)?;
     for damage in recovery.damage() {
@@ -100,6 +110,10 @@ pub(super) fn recover(
     }
     if !recovery.damage().is_empty() {
         rebuild.give_up_members();
+    }
+    // the newest checkpoint would say who was given up before
+    if uncached || recovery.bad_checkpoint().is_some() {
+        rebuild.give_up_uncached();
     }
     rebuild.refuse_given_up();
     rebuild.report();
@@ -200,8 +214,20 @@ impl Rebuild<'_> {
             if unknown {
                 found.last.member = Some(RecoveredMember::new(NodeId::default(), None));
             }
-            if let Some(member) = &mut found.last.member {
-                member.kept.given_up = true;
+            found.give_up();
+        }
+    }
+
+    /// Under write caching a member acknowledges what the page cache alone has. Whoever may have lost that must not vote as if
+    /// it had it.
+    fn give_up_uncached(&mut self) {
+        for found in self.replicas.values_mut().filter(|found| found.last.unjournaled) {
+            if found.give_up() {
+                tracing::error!(
+                    log = found.dir,
+                    "the machine went down, and with it what write.caching had not synced"
+                );
+                self.mended = true;
             }
         }
     }
@@ -210,8 +236,7 @@ impl Rebuild<'_> {
     fn refuse_given_up(&mut self) {
         for found in self.replicas.values_mut() {
             if found.last.member.as_ref().is_some_and(|member| member.kept.given_up) {
-                let reason =
-                    "the journal lost what this member of a group may have promised: it must come back as a new one";
+                let reason = "what this member of a group has promised may be lost: it must come back as a new one";
                 tracing::error!(log = found.dir, reason);
                 found.state = State::Failed(reason.into());
             }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
+    boot,
     captured::Captured,
     checkpoint::{self, Keeper},
     error::{ReplicaError, StorageError},
@@ -223,7 +224,8 @@ impl Storage {
         }
         // before anything is written, or a failure could come before the watch
         let file_system = disk.file_system(dir).ok();
-        let recovered = recovery::recover(&disk, dir, config.journal, random)?;
+        let uncached = boot::may_have_lost(&disk, dir);
+        let recovered = recovery::recover(&disk, dir, config.journal, (random, uncached))?;
         let shared = Arc::new(Shared {
             room: Room::new(disk.clone(), dir.clone(), config.reserve_bytes),
             disk,
@@ -258,6 +260,8 @@ impl Storage {
         if recovered.mended {
             storage.checkpoint()?;
         }
+        // not before it lies on the disk what was lost
+        boot::begin(&storage.shared.disk, dir)?;
         if !config.journal.inline_sync {
             let (keeper, interval) = (storage.clone(), config.scrub_interval);
             let run = move || checkpoint::run(&keeper, interval);
@@ -425,6 +429,10 @@ impl Storage {
         };
         match replica.take() {
             State::Open(log) => Ok(log.delete()?),
+            // whole, as far as it goes: what its place was given for is elsewhere
+            _ if entry.last.member.is_some_and(|member| member.kept.given_up) => {
+                self.remove_dir(&entry.dir, replica.id())
+            }
             _ => self.set_aside(&entry.dir, replica.id()),
         }
     }
@@ -448,6 +456,15 @@ impl Storage {
             self.shared.journal.append(&Record::DeleteReplica { replica: id }, None)?;
         }
         Ok(entry)
+    }
+
+    /// What a crash leaves of it is cleared away at the next start.
+    fn remove_dir(&self, name: &str, id: ReplicaId) -> Result<(), StorageError> {
+        let (disk, from) = (&self.shared.disk, self.shared.dir.join(name));
+        let doomed = self.shared.dir.join(format!("{name}.{}-delete", id.0));
+        StorageError::at(&from, disk.rename(&from, &doomed))?;
+        StorageError::at(&self.shared.dir, disk.sync_dir(&self.shared.dir))?;
+        StorageError::at(&doomed, disk.remove_dir_all(&doomed))
     }
 
     fn set_aside(&self, name: &str, id: ReplicaId) -> Result<(), StorageError> {
@@ -505,7 +522,8 @@ impl Storage {
         }
         let written = self.checkpoint();
         self.shared.journal.close()?;
-        written
+        written?;
+        boot::end(&self.shared.disk, &self.shared.dir)
     }
 
     pub(super) fn list(&self) -> MutexGuard<'_, Replicas> {

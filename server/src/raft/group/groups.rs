@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock, Weak, atomic::AtomicBool},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, atomic::AtomicBool},
 };
 
 use openraft::Config;
@@ -84,6 +84,8 @@ struct Shared {
     config: Arc<Config>,
     timing: GroupTiming,
     running: RwLock<HashMap<ReplicaKey, Running>>,
+    /// Members of this broker that a leader called, and that do not run.
+    missed: Mutex<HashMap<ReplicaKey, NodeId>>,
 }
 
 /// A group with the replica that it is of.
@@ -102,7 +104,7 @@ impl Groups {
     /// Times that do not go together.
     pub fn new(carrier: Arc<dyn Carrier>, timing: GroupTiming) -> Result<Self, GroupError> {
         let config = config::config(timing).map_err(|error| GroupError::Refused(error.to_string()))?;
-        Ok(Self(Arc::new(Shared { carrier, config, timing, running: RwLock::default() })))
+        Ok(Self(Arc::new(Shared { carrier, config, timing, running: RwLock::default(), missed: Mutex::default() })))
     }
 
     /// Runs the group of a replica that was recovered or made as a member. It follows until it is elected.
@@ -141,6 +143,7 @@ impl Groups {
     fn run(&self, key: ReplicaKey, group: &Arc<Group>, replica: &Arc<Replica>) {
         replica.follow_known_leader();
         self.running().insert(key, (Arc::clone(group), Arc::clone(replica)));
+        self.missed().remove(&key);
         group.raft.run();
         purge::begin(replica);
     }
@@ -181,6 +184,15 @@ impl Groups {
         let _ = group.raft.shutdown().await;
         replica.set_role(Role::Follower { leader: None, epoch: replica.role().epoch() });
         Ok(())
+    }
+
+    /// Whether a leader has called this member, which does not run here: there is somebody who could fill another in its place.
+    pub fn is_missed(&self, key: &ReplicaKey, node: NodeId) -> bool {
+        self.missed().get(key) == Some(&node)
+    }
+
+    pub(super) fn missed(&self) -> MutexGuard<'_, HashMap<ReplicaKey, NodeId>> {
+        self.0.missed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn group(&self, key: &ReplicaKey) -> Option<Running> {

@@ -52,11 +52,12 @@ impl Replica {
         let mut held = self.write();
         let mut entries = entries.into_iter().peekable();
         let mut on_durable = Some(on_durable);
-        let (mut written, mut appended) = (0, 0);
+        let (mut written, mut appended, mut members) = (0, 0, false);
         // asked once: write caching may begin at any moment, and a completion must not fall between the two
         let journaled = self.durability() == Durability::Journaled;
         while let Some(entry) = entries.next() {
             let last = entries.peek().is_none();
+            members |= !journaled && entry.get_membership().is_some();
             let way = match journaled {
                 true => Way::Journal(if last { on_durable.take() } else { None }),
                 false => Way::PageCache,
@@ -71,7 +72,9 @@ impl Replica {
         drop(held);
         self.shared.note_written(written);
         if let Some(on_durable) = on_durable {
-            self.count_unflushed(appended).map_err(io::Error::other)?;
+            // who is a member outlives a power cut, as votes do: a start must know whether others relied on this one
+            let flushed = if members { self.flush() } else { self.count_unflushed(appended) };
+            flushed.map_err(io::Error::other)?;
             on_durable(Ok(()));
         }
         Ok(())
