@@ -10,5 +10,6 @@
 
 mod brokers;
 mod changes;
+mod grow;
 mod life;
 mod misuse;

@@ -32,7 +32,8 @@ impl Controller {
         }
         let broker_id = self.config.node_id;
         let known = image.broker(broker_id).is_some_and(|known| {
-            known.host == host && known.port == port && known.rack.as_deref() == rack && !known.fenced
+            let lone = known.raft.is_none() && !known.fenced;
+            known.host == host && known.port == port && known.rack.as_deref() == rack && lone
         });
         if !known {
             let (host, rack, incarnation) = (host.to_owned(), rack.map(str::to_owned), self.random.uuid());
@@ -161,7 +162,8 @@ impl Controller {
 }
 
 /// Whether the one that registers took the place of the one that is known. Two processes cannot have one port, so the other is
-/// gone, and need not be waited for. (Kafka waits for the end of its session all the same.)
+/// gone, and need not be waited for. (Kafka waits for the end of its session all the same.) A lone broker, without a port for
+/// others, was the only one that could write here.
 fn is_restart(known: &Broker, client: &Endpoint, raft: &Endpoint) -> bool {
-    known.raft.as_ref() == Some(raft) && known.host == client.host && known.port == client.port
+    known.raft.is_none() || known.raft.as_ref() == Some(raft) && known.host == client.host && known.port == client.port
 }

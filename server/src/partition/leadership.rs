@@ -94,6 +94,11 @@ impl Partition {
         voters
     }
 
+    /// Members of its group that vote, and those that do not, by what its log holds; none of one with one replica.
+    pub fn members(&self) -> (Vec<NodeId>, Vec<NodeId>) {
+        self.replica.members()
+    }
+
     /// How its group is; none for a partition with one replica.
     pub fn group_status(&self) -> Option<GroupStatus> {
         self.groups.get()?.status(&self.replica).ok()

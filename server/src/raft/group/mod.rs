@@ -24,6 +24,7 @@ mod message;
 mod peer;
 mod proposal;
 mod purge;
+mod quorum;
 mod serve;
 mod snapshot;
 mod status;

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// A change of members or leader is given up after so long; it may still happen.
-const CHANGE_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const CHANGE_WITHIN: Duration = Duration::from_secs(30);
 /// A voter that lacks committed entries for so long does not get the leadership.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(2);
 
@@ -201,7 +201,7 @@ fn running(replica: &Replica) -> Result<Arc<Group>, GroupError> {
     replica.group.load_full().ok_or(GroupError::NotRunning)
 }
 
-fn leading(replica: &Replica) -> Result<Arc<Group>, GroupError> {
+pub(super) fn leading(replica: &Replica) -> Result<Arc<Group>, GroupError> {
     let group = running(replica)?;
     match metrics(&group.raft) {
         metrics if metrics.state == ServerState::Leader => Ok(group),
@@ -214,7 +214,7 @@ fn metrics(raft: &Raft) -> RaftMetrics<GroupTypes> {
     raft.metrics().borrow_watched().clone()
 }
 
-fn refused(error: Option<ClientWriteError<GroupTypes>>) -> GroupError {
+pub(super) fn refused(error: Option<ClientWriteError<GroupTypes>>) -> GroupError {
     match error {
         Some(ClientWriteError::ForwardToLeader(other)) => GroupError::NotLeader { leader: other.leader_id },
         Some(error) => GroupError::Refused(error.to_string()),
