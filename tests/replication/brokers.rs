@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use harness::{Broker, BrokerOptions, eventually, wait::PATIENCE};
+use harness::{Broker, BrokerOptions, Starting, eventually, wait::PATIENCE};
 use tempfile::TempDir;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_tidemark");
@@ -113,6 +113,16 @@ impl Three {
 
     /// Starts one with these arguments, and with its port for others if there are any.
     pub fn start_as(&mut self, id: usize, arguments: &[&str]) {
+        self.options[id - 1] = self.options_as(id, arguments);
+        self.start_again(&[id]);
+    }
+
+    /// The same, and does not wait.
+    pub fn begin_as(&self, id: usize, arguments: &[&str]) -> Starting {
+        self.options_as(id, arguments).begin()
+    }
+
+    fn options_as(&self, id: usize, arguments: &[&str]) -> BrokerOptions {
         let raft = self.voter(id).split_once('@').expect("ID@HOST:PORT").1.to_owned();
         let id_text = id.to_string();
         let mut all = vec!["--node-id", &id_text];
@@ -121,8 +131,14 @@ impl Three {
         }
         all.extend(arguments);
         let options = self.plain[id - 1].clone();
-        self.options[id - 1] = all.into_iter().fold(options, BrokerOptions::argument);
-        self.start_again(&[id]);
+        all.into_iter().fold(options, BrokerOptions::argument)
+    }
+
+    /// What one says that does not start alone, whose process is ended before.
+    pub fn refused_alone(&mut self, id: usize) -> String {
+        self.kill(id);
+        let options = self.plain[id - 1].clone().argument("--node-id").argument(&id.to_string());
+        options.try_start().expect_err("it is not alone")
     }
 
     /// Starts these; they wait for each other.

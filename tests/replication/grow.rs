@@ -1,5 +1,7 @@
 //! A lone broker becomes a cluster without a copy by hand, and is alone again.
 
+use std::time::Duration;
+
 use harness::{eventually, wait::PATIENCE};
 use kafka_protocol::{
     messages::{
@@ -57,22 +59,107 @@ fn spread(three: &Three, topic: &str, partitions: i32, to: &str) {
     }
 }
 
-#[test]
-fn a_lone_brokers_topics_get_more_replicas_and_fewer_again_while_clients_write() {
-    let mut three = Three::of_none();
+/// Broker 1 with data, alone.
+fn lone(three: &mut Three) -> Sequenced {
     three.start_as(1, &[]);
     three.run(&["topic", "create", "orders", "-p", "2"]).fine();
     three.run(&["topic", "create", "exact"]).fine();
     three.write(1, "orders", 0..300);
-    let producer = Sequenced::new(&three);
-    assert_eq!((producer.send(&three, "exact", 0), producer.send(&three, "exact", 1)), (Ok(0), Ok(1)));
-    three.kill(1);
+    let producer = Sequenced::new(three);
+    assert_eq!((producer.send(three, "exact", 0), producer.send(three, "exact", 1)), (Ok(0), Ok(1)));
+    producer
+}
 
+/// Its data become those of a cluster, which 2 and 3 join without a vote.
+fn joined_by_two(three: &mut Three) {
     let voters = three.voter(1).to_owned();
-    three.start_as(1, &["--voters", &voters]);
-    assert_eq!(three.read(1, "orders"), (0..300).collect::<Vec<_>>());
-    three.start_as(2, &["--voters", &voters]);
-    three.start_as(3, &["--voters", &voters]);
+    (1..=3).for_each(|id| three.start_as(id, &["--voters", &voters]));
+}
+
+fn voters(three: &Three) -> Vec<usize> {
+    let said = three.run(&["cluster", "voters"]).fine();
+    let votes = said.lines().filter(|line| line.contains("votes"));
+    votes.map(|line| line.split_whitespace().next().unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn one_broker_becomes_three_outlives_its_first_and_is_one_again() {
+    let mut three = Three::of_none();
+    let producer = lone(&mut three);
+    three.kill(1);
+    joined_by_two(&mut three);
+    assert_eq!(voters(&three), [1]);
+    assert!(three.run(&["cluster", "voters", "1,2,3,4"]).failed().contains("broker 4 does not follow"));
+    three.run(&["cluster", "voters", "1,2,3"]).fine();
+    assert_eq!(voters(&three), [1, 2, 3]);
+    spread(&three, "orders", 2, "1,2,3");
+    spread(&three, "exact", 1, "1,2,3");
+    three.write(2, "orders", 300..400);
+    three.kill(1);
+    three.write(3, "orders", 400..500);
+    assert_eq!(three.read(2, "orders"), (0..500).collect::<Vec<_>>());
+    assert_eq!((producer.send(&three, "exact", 1), producer.send(&three, "exact", 2)), (Ok(1), Ok(2)));
+    // all of them with the list that names one voter: it only says whom to ask
+    [2, 3].into_iter().for_each(|id| three.kill(id));
+    three.start_again(&[1, 2, 3]);
+    assert_eq!(voters(&three), [1, 2, 3]);
+    assert_eq!(three.read(1, "orders"), (0..500).collect::<Vec<_>>());
+    let early = three.refused_alone(1);
+    assert!(early.contains("start with --voters"), "{early}");
+    three.start_again(&[1]);
+
+    spread(&three, "orders", 2, "1");
+    spread(&three, "exact", 1, "1");
+    three.run(&["cluster", "voters", "1"]).fine();
+    assert_eq!(voters(&three), [1]);
+    for gone in [2, 3] {
+        three.stop(gone);
+        eventually("its end is seen", PATIENCE, || {
+            (three.run(&["cluster", "remove", &gone.to_string()]).code == Some(0)).then_some(())
+        });
+    }
+    three.write(1, "orders", 500..600);
+    three.kill(1);
+    three.start_as(1, &[]);
+    assert!(three.run(&["cluster", "voters"]).fine().contains("1       votes, leads"));
+    three.write(1, "orders", 600..700);
+    assert_eq!(producer.send(&three, "exact", 3), Ok(3));
+    three.kill(1);
+    three.start_again(&[1]);
+    assert_eq!(three.read(1, "orders"), (0..700).collect::<Vec<_>>());
+    assert_eq!(three.read(1, "exact"), (1_000_000..1_000_004).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_a_lone_broker_or_a_cluster_of_one() {
+    let mut three = Three::of_none();
+    let producer = lone(&mut three);
+    three.kill(1);
+    let voters = three.voter(1).to_owned();
+    let cluster = ["--voters", &voters];
+    for round in 0..12 {
+        // over what a start takes, in both directions
+        let to_cluster = round % 2 == 0;
+        let begun = three.begin_as(1, if to_cluster { &cluster } else { &[] });
+        std::thread::sleep(Duration::from_millis(round * round));
+        drop(begun);
+        let again: &[&str] = if round % 4 < 2 { &cluster } else { &[] };
+        three.start_as(1, again);
+        assert_eq!(three.read(1, "orders"), (0..300).collect::<Vec<_>>(), "round {round}");
+        let sequence = i32::try_from(round).unwrap() + 2;
+        assert_eq!(producer.send(&three, "exact", sequence), Ok(i64::from(sequence)), "round {round}");
+        three.kill(1);
+    }
+    three.start_as(1, &[]);
+    assert_eq!(three.read(1, "exact"), (1_000_000..1_000_014).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_lone_brokers_topics_get_more_replicas_and_fewer_again_while_clients_write() {
+    let mut three = Three::of_none();
+    let producer = lone(&mut three);
+    three.kill(1);
+    joined_by_two(&mut three);
     let status = three.run(&["cluster", "status"]).fine();
     assert_eq!(status.matches("observer").count(), 2, "{status}");
 

@@ -13,5 +13,6 @@ mod start;
 mod status;
 mod target;
 mod up;
+mod voters;
 
 pub(crate) use command::ClusterCommand;

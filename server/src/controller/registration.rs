@@ -9,6 +9,7 @@ use super::{
     message::{Answer, Refused, Registration},
     reassignment,
     sessions::{Heartbeat, Next},
+    voters::VoterChange,
 };
 use crate::metadata::{Broker, Endpoint, MetadataRecord};
 
@@ -152,11 +153,17 @@ impl Controller {
     /// BROKER_ID_NOT_REGISTERED.
     pub async fn unregister_broker(&self, broker_id: i32) -> Result<(), ControllerError> {
         let _deciding = self.decide().await?;
-        if self.image.load().broker(broker_id).is_none() {
+        let known = self.image.load().broker(broker_id).cloned();
+        if known.is_none() {
             return Err(ControllerError::BrokerNotRegistered(broker_id));
         }
+        let live = known.is_some_and(|known| !known.fenced && self.sessions().is_live(&known, self.now_ms()));
         self.commit(&[MetadataRecord::UnregisterBroker { broker_id }]).await?;
         self.sessions().end(broker_id);
+        // one that runs registers again, and must hear of it
+        if !live && let Err(error) = self.log.change_voters(VoterChange::Forget { broker_id }).await {
+            tracing::warn!(broker_id, %error, "metadata is still sent to a broker that was unregistered");
+        }
         Ok(())
     }
 }

@@ -81,7 +81,13 @@ pub(in crate::node) async fn be_alone(
     if let Some(why) = not_alone(image, own.node_id) {
         return Err(StartError::Cluster(why));
     }
-    if !matches!(partitions.metadata_log().role(), Role::Solo { .. }) {
+    let log = partitions.metadata_log();
+    if !matches!(log.role(), Role::Solo { .. }) {
+        // brokers that are registered no more, and would be sent the log all the same
+        let (_, learners) = log.members();
+        if !learners.is_empty() {
+            log.forget(&learners).await?;
+        }
         partitions.end_metadata_group().await?;
         tracing::info!(cluster_id = own.cluster_id, "this broker is alone from now on");
     }

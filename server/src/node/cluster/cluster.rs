@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     desk::{Desk, Rooms},
     gather::{Came, belong, introduce, strayed},
-    join::{Joining, join, stay_known},
+    join::{Asking, Joining},
     links::Links,
     member::Member,
     metadata::Metadata,
@@ -120,12 +120,16 @@ impl Cluster {
         for known in controller.image().brokers().filter(|known| !self.config.names(known.id)) {
             self.links.set_peer(known);
         }
-        let voter = self.config.voters.iter().any(|voter| voter.id == self.node.broker());
-        let joining = Joining { node: self.node, voter, raft: self.raft.clone() };
         let (voters, learners) = partitions.metadata_log().members();
         let known = voters.contains(&self.node) || learners.contains(&self.node);
+        let mut asking = Asking {
+            links: &self.links,
+            config: &self.config,
+            joining: Joining { node: self.node, raft: self.raft.clone() },
+            others: voters.iter().map(|voter| voter.broker()).collect(),
+        };
         tokio::select! {
-            () = join(&self.links, &self.config, &joining), if !known => {}
+            () = asking.join(), if !known => {}
             strayed = strayed(&self.links.transport, storage, &self.config), if !known => return Err(strayed),
             else => {}
         }
@@ -143,7 +147,7 @@ impl Cluster {
         tasks::spawn(TaskKind::Membership, member.run());
         tokio::select! {
             () = self.registered(controller, incarnation) => {}
-            () = stay_known(&self.links, &self.config, &joining), if self.came == Came::Anew => {}
+            () = asking.stay_known() => {}
             strayed = strayed(&self.links.transport, storage, &self.config) => return Err(strayed),
         }
         follower.start(controller)?;

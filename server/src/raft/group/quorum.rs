@@ -12,12 +12,20 @@ use super::{
 };
 
 impl Groups {
-    /// Makes these members those that vote; whoever had a vote goes on without one. Those that gain one must have followed.
+    /// Gives a vote to a member that follows.
     ///
     /// # Errors
-    /// This member does not lead, one of them is unknown, another change is under way, or it did not happen in time.
-    pub async fn set_voters(&self, replica: &Replica, voters: &[NodeId]) -> Result<(), GroupError> {
-        self.change_group(replica, ChangeMembers::ReplaceAllVoters(voters.iter().copied().collect())).await
+    /// This member does not lead, that one does not follow, another change is under way, or it did not happen in time.
+    pub async fn give_vote(&self, replica: &Replica, node: NodeId) -> Result<(), GroupError> {
+        self.change_group(replica, ChangeMembers::AddVoterIds(BTreeSet::from([node]))).await
+    }
+
+    /// Takes a member's vote; it goes on following.
+    ///
+    /// # Errors
+    /// This member does not lead, that one is the only voter, another change is under way, or it did not happen in time.
+    pub async fn take_vote(&self, replica: &Replica, node: NodeId) -> Result<(), GroupError> {
+        self.change_group(replica, ChangeMembers::RemoveVoters(BTreeSet::from([node]))).await
     }
 
     /// Lets members go that have no vote.
