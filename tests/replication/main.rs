@@ -10,6 +10,7 @@
 
 mod brokers;
 mod changes;
+mod grow;
 mod life;
 mod misuse;
 mod power;

@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use super::{
     add::Add, down::Down, drain::Drain, kill::Kill, recover::Recover, remove::Remove, start::Start, status::Status,
-    up::Up,
+    up::Up, voters::Voters,
 };
 use crate::{connect, failure::Failure};
 
@@ -17,6 +17,8 @@ pub(crate) enum ClusterCommand {
     Status(Status),
     /// Adds a broker to this machine's cluster
     Add(Add),
+    /// Shows who votes on the cluster's metadata, or changes it
+    Voters(Voters),
     /// Moves every replica off a broker, and shows how far it is
     Drain(Drain),
     /// Takes a broker that holds nothing out of the cluster for good
@@ -38,6 +40,7 @@ impl ClusterCommand {
             Self::Up(up) => connect::run(up.run()),
             Self::Status(status) => connect::run(status.run()),
             Self::Add(add) => connect::run(add.run()),
+            Self::Voters(voters) => connect::run(voters.run()),
             Self::Drain(drain) => connect::run(drain.run()),
             Self::Remove(remove) => connect::run(remove.run()),
             Self::Kill(kill) => kill.run(),

@@ -14,5 +14,6 @@ mod start;
 mod status;
 mod target;
 mod up;
+mod voters;
 
 pub(crate) use command::ClusterCommand;

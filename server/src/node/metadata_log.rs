@@ -6,7 +6,7 @@ use tidemark_record::{BatchBuilder, BatchHeader, Records, batch, builder, compre
 
 use super::error::StartError;
 use crate::{
-    controller::{Committed, MetadataLog, ProposeError, Proposing, Quorum, QuorumReplica},
+    controller::{Changing, Committed, MetadataLog, ProposeError, Proposing, Quorum, QuorumReplica, VoterChange},
     log::Log,
     metadata::{Image, MetadataRecord, NO_BROKER},
     os::clock::Clock,
@@ -48,6 +48,10 @@ impl MetadataLog for PartitionLog {
 
     fn end_offset(&self) -> i64 {
         self.partition.log_end_offset()
+    }
+
+    fn change_voters(&self, change: VoterChange) -> Changing<'_> {
+        Box::pin(self.change_members(change))
     }
 
     fn quorum(&self) -> Quorum {

@@ -149,7 +149,7 @@ impl MetaProperties {
             "version=1\ncluster.id={}\nnode.id={}\ndirectory.id={}\ntidemark.format={FORMAT}\n",
             self.cluster_id, self.node_id, self.directory_id
         );
-        if !self.quorum.is_empty() {
+        if !self.quorum.is_empty() || self.incarnation > 0 {
             let quorum = self.quorum.iter().map(|(id, directory)| format!("{id}:{directory}"));
             let (quorum, incarnation) = (quorum.collect::<Vec<_>>().join(","), self.incarnation);
             text.push_str(&format!("tidemark.quorum={quorum}\ntidemark.incarnation={incarnation}\n"));

@@ -81,8 +81,7 @@ impl Service for Desk {
             }
             Kind::Join => {
                 let rooms = rooms.clone();
-                let may_vote = self.config.voters.iter().any(|voter| voter.id == from.broker_id);
-                async move { join::admit(&rooms, (from, may_vote), &body).await }.boxed()
+                async move { join::admit(&rooms, from, &body).await }.boxed()
             }
             Kind::Forward => match self.broker.get() {
                 Some(broker) => forward::answer(broker.clone(), from, body),

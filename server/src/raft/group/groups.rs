@@ -55,8 +55,6 @@ pub struct Group {
     pub(super) receiving: Mutex<Option<Receiving>>,
     pub(super) started: tokio::time::Instant,
     pub(super) caught_up: Mutex<CaughtUp>,
-    /// Held while a member gets a vote.
-    pub(super) seating: tokio::sync::Mutex<()>,
     /// Its core came to an end by itself, or is about to.
     pub(super) ended: AtomicBool,
     groups: Weak<Shared>,
@@ -133,7 +131,6 @@ impl Groups {
             receiving: Mutex::default(),
             started: tokio::time::Instant::now(),
             caught_up: Mutex::default(),
-            seating: tokio::sync::Mutex::default(),
             ended: AtomicBool::new(false),
             groups: Arc::downgrade(&self.0),
         });

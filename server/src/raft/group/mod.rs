@@ -24,6 +24,7 @@ mod message;
 mod peer;
 mod proposal;
 mod purge;
+mod quorum;
 mod revive;
 mod serve;
 mod snapshot;

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// A change of members or leader is given up after so long; it may still happen.
-const CHANGE_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const CHANGE_WITHIN: Duration = Duration::from_secs(30);
 /// A voter that lacks committed entries for so long does not get the leadership.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(2);
 
@@ -143,22 +143,6 @@ impl Groups {
         added.map(drop).map_err(|error| refused(error.into_api_error()))
     }
 
-    /// Gives a member a vote, and takes it from the one that its broker had before.
-    ///
-    /// # Errors
-    /// This member does not lead, or it did not happen in time.
-    pub async fn seat(&self, replica: &Replica, node: NodeId) -> Result<(), GroupError> {
-        let group = leading(replica)?;
-        // of two that come at once the second must not leave out the first
-        let _one_by_one = group.seating.lock().await;
-        let membership = metrics(&group.raft).membership_config;
-        if membership.voter_ids().any(|voter| voter == node) {
-            return Ok(());
-        }
-        let kept = membership.voter_ids().filter(|voter| voter.broker() != node.broker());
-        self.change(replica, &kept.chain([node]).collect::<Vec<_>>()).await
-    }
-
     async fn change_in_time(&self, replica: &Replica, voters: &[NodeId]) -> Result<(), GroupError> {
         let group = leading(replica)?;
         let membership = metrics(&group.raft).membership_config;
@@ -230,7 +214,7 @@ fn running(replica: &Replica) -> Result<Arc<Group>, GroupError> {
     replica.group.load_full().ok_or(GroupError::NotRunning)
 }
 
-fn leading(replica: &Replica) -> Result<Arc<Group>, GroupError> {
+pub(super) fn leading(replica: &Replica) -> Result<Arc<Group>, GroupError> {
     let group = running(replica)?;
     match metrics(&group.raft) {
         metrics if metrics.state == ServerState::Leader => Ok(group),
@@ -243,7 +227,7 @@ fn metrics(raft: &Raft) -> RaftMetrics<GroupTypes> {
     raft.metrics().borrow_watched().clone()
 }
 
-fn refused(error: Option<ClientWriteError<GroupTypes>>) -> GroupError {
+pub(super) fn refused(error: Option<ClientWriteError<GroupTypes>>) -> GroupError {
     match error {
         Some(ClientWriteError::ForwardToLeader(other)) => GroupError::NotLeader { leader: other.leader_id },
         Some(error) => GroupError::Refused(error.to_string()),
