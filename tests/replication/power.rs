@@ -8,7 +8,7 @@ use harness::{eventually, wait::PATIENCE};
 use crate::brokers::Three;
 
 /// Ends a broker as the end of its machine would.
-fn cut_power(three: &mut Three, id: usize) {
+pub fn cut_power(three: &mut Three, id: usize) {
     three.kill(id);
     let path = three.data(id).join("boot.properties");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -31,7 +31,7 @@ impl Place {
     }
 }
 
-fn damaged(three: &Three, topic: &str) -> usize {
+pub fn damaged(three: &Three, topic: &str) -> usize {
     three.partitions(topic)[0]["damaged"].as_array().unwrap().len()
 }
 

@@ -11,7 +11,10 @@ use kafka_protocol::{
     protocol::StrBytes,
 };
 
-use crate::brokers::{Said, Three, command};
+use crate::{
+    brokers::{Said, Three, command},
+    power::{cut_power, damaged},
+};
 
 /// `tidemark cluster recover` over these brokers' directories.
 fn recover(three: &Three, brokers: &[usize], more: &[&str]) -> Said {
@@ -105,8 +108,8 @@ fn what_one_of_three_has_left_is_put_back_to_three_replicas() {
     three.write(1, "orders", 300..400);
     three.start_again(&[2, 3]);
     filled(&three, "orders", 3);
-    let status = three.run(&["cluster", "status"]).fine();
-    assert_eq!(status.matches("voter").count(), 2, "the metadata have three voters again: {status}");
+    assert!(done.contains("tidemark cluster voters 1,2,3"), "{done}");
+    three.run(&["cluster", "voters", "1,2,3"]).fine();
     three.write(2, "orders", 400..500);
     three.kill(1);
     assert_eq!(three.read(2, "orders"), (0..500).collect::<Vec<_>>(), "without the one that survived");
@@ -116,7 +119,8 @@ fn what_one_of_three_has_left_is_put_back_to_three_replicas() {
     std::fs::rename(three.data(2), three.home.path().join("new 2")).unwrap();
     copy(&old, &three.data(2));
     three.start_again(&[1]);
-    three.begin(2).says("it belongs to cluster");
+    let refused = three.begin(2).listening().expect_err("it must not start");
+    assert!(refused.contains("join it with an empty directory"), "{refused}");
     let left_out = recover_stopped(&three.data(2), &three.home.path().join("new 2"));
     assert!(left_out.contains("was left out when its cluster was recovered"), "{left_out}");
     three.write(3, "orders", 500..600);
@@ -155,6 +159,33 @@ fn partitions_without_a_majority_are_recovered_while_the_metadata_have_one() {
         three.write(2, topic, 300..400);
         assert_eq!(three.read(3, topic), (0..400).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn what_no_replica_is_trusted_to_have_whole_goes_on_with_the_longest() {
+    let mut three = Three::start();
+    three.run(&["topic", "create", "cached", "--replication-factor", "3", "--config", "write.caching=true"]).fine();
+    three.run(&["topic", "create", "synced", "--replication-factor", "3"]).fine();
+    for topic in ["cached", "synced"] {
+        three.write(1, topic, 0..100);
+    }
+    (1..=3).for_each(|id| cut_power(&mut three, id));
+    three.start_again(&[1, 2, 3]);
+    eventually("nobody is trusted", PATIENCE, || (damaged(&three, "cached") == 3).then_some(()));
+    (1..=3).for_each(|id| three.kill(id));
+    let shown = recover(&three, &[1, 2, 3], &["--json"]);
+    let group: serde_json::Value = serde_json::from_str(&shown.out).expect("one group only");
+    assert_eq!((&group["topic"], &group["logs"][2]["given_up"]), (&"cached".into(), &true.into()), "{group}");
+    let done = recover(&three, &[1, 2, 3], &["--yes"]).fine();
+    assert!(done.contains("may lack its end"), "{done}");
+    three.start_again(&[1, 2, 3]);
+    filled(&three, "cached", 3);
+    // the machine did not go down in truth
+    for topic in ["cached", "synced"] {
+        three.write(2, topic, 100..200);
+        assert_eq!(three.read(3, topic), (0..200).collect::<Vec<_>>(), "{topic}");
+    }
+    assert_eq!(damaged(&three, "cached"), 0);
 }
 
 /// Over two directories of which one is from before.

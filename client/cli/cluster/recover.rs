@@ -74,14 +74,14 @@ impl Recover {
             self.print(&mut out, &recovery, &groups)?;
         }
         out.flush()?;
-        let (needed, missing) = (recovery.is_needed(), recovery.missing());
+        let (needed, missing, voters) = (recovery.is_needed(), recovery.missing(), recovery.metadata.brokers.clone());
         if !self.yes || !needed {
             recovery.close().map_err(failure)?;
             return if needed { Err(Failure::said().code(EXIT_TO_DO)) } else { Ok(()) };
         }
         recovery.carry_out().map_err(failure)?;
         if !self.json {
-            say_next(&missing)?;
+            say_next(&missing, &voters)?;
         }
         Ok(())
     }
@@ -155,7 +155,7 @@ impl Recover {
     }
 }
 
-fn say_next(missing: &[i32]) -> std::io::Result<()> {
+fn say_next(missing: &[i32], voters: &[i32]) -> std::io::Result<()> {
     output::say("done; next:")?;
     if !missing.is_empty() {
         let missing = list(missing);
@@ -164,7 +164,12 @@ fn say_next(missing: &[i32]) -> std::io::Result<()> {
         ))?;
     }
     output::say("  start all brokers as before; replicas that are missing are filled by themselves")?;
-    output::say("  tidemark cluster status                           shows how far they are")
+    output::say("  tidemark cluster status                           shows how far they are")?;
+    if voters.len() > 1 {
+        let voters = format!("tidemark cluster voters {}", list(voters));
+        output::say(&format!("  {voters:<50}gives their votes on the metadata back, once these run"))?;
+    }
+    Ok(())
 }
 
 fn holds_data(dir: &Path) -> bool {
@@ -210,6 +215,7 @@ fn rows_of(group: &Group) -> Vec<Vec<String>> {
         let offsets = format!("{} to {}", standing.log_start_offset, standing.log_end_offset);
         let outcome = match &standing.failure {
             Some(why) => format!("cannot be used: {why}"),
+            None if standing.given_up => format!("{}; may lack its end", outcome(group, Some(found))),
             None => outcome(group, Some(found)).to_owned(),
         };
         let (broker, committed) = (found.broker_id.to_string(), standing.high_watermark.to_string());
@@ -229,6 +235,7 @@ fn line(group: &Group) -> Value {
             "log_end_offset": standing.log_end_offset,
             "high_watermark": standing.high_watermark,
             "damages": standing.damages,
+            "given_up": standing.given_up,
             "failure": standing.failure,
         })
     };

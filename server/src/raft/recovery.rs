@@ -66,7 +66,16 @@ struct Rebuild<'a> {
     mended: bool,
 }
 
-/// Reads journal and logs, and readies the journal to go on. `uncached`: what was only in the page cache may be lost.
+/// What a start knows of the one before, and what for it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Circumstances {
+    /// What was only in the page cache may be lost.
+    pub uncached: bool,
+    /// Members that were given up are opened all the same: an operator looks at them.
+    pub opens_given_up: bool,
+}
+
+/// Reads journal and logs, and readies the journal to go on.
 ///
 /// # Errors
 /// The disk's, a newer format, or a journal that cannot be read.
@@ -74,7 +83,8 @@ pub(super) fn recover(
     disk: &SharedDisk,
     dir: &Path,
     config: JournalConfig,
-    (random, uncached): (&Random, bool),
+    random: &Random,
+    Circumstances { uncached, opens_given_up }: Circumstances,
 ) -> Result<Recovered, StorageError> {
     let recovery = journal::recover(disk, &dir.join("journal"), config)?;
     for damage in recovery.damage() {
@@ -115,7 +125,9 @@ pub(super) fn recover(
     if uncached || recovery.bad_checkpoint().is_some() {
         rebuild.give_up_uncached();
     }
-    rebuild.refuse_given_up();
+    if !opens_given_up {
+        rebuild.refuse_given_up();
+    }
     rebuild.report();
     let Rebuild { replicas, next_replica_id, last_boot_epoch, mended, .. } = rebuild;
     let boot_epoch = last_boot_epoch.saturating_add(1);

@@ -22,7 +22,7 @@ use super::{
     group::{Member, RecoveredMember, encode_membership, of_voters},
     meta_properties::MetaProperties,
     node_id::NodeId,
-    recovery,
+    recovery::{self, Circumstances},
     replica::{Durability, Replica, State},
     role::Role,
     room::Room,
@@ -224,8 +224,9 @@ impl Storage {
         }
         // before anything is written, or a failure could come before the watch
         let file_system = disk.file_system(dir).ok();
-        let uncached = boot::may_have_lost(&disk, dir);
-        let recovered = recovery::recover(&disk, dir, config.journal, (random, uncached))?;
+        let (uncached, opens_given_up) = (boot::may_have_lost(&disk, dir), config.recovers);
+        let circumstances = Circumstances { uncached, opens_given_up };
+        let recovered = recovery::recover(&disk, dir, config.journal, random, circumstances)?;
         let shared = Arc::new(Shared {
             room: Room::new(disk.clone(), dir.clone(), config.reserve_bytes),
             disk,

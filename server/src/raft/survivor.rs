@@ -30,6 +30,8 @@ pub struct Standing {
     pub voters: Vec<Vec<NodeId>>,
     /// How many ranges of offsets are damaged and refused.
     pub damages: usize,
+    /// It may have lost what it promised: it has no vote under this name any more.
+    pub given_up: bool,
     /// Why its log cannot be used.
     pub failure: Option<String>,
 }
@@ -39,7 +41,7 @@ pub struct Standing {
 pub struct Sole {
     /// Whose.
     pub key: ReplicaKey,
-    /// What it is called, if it is in no group yet.
+    /// What it is called from now on.
     pub node: NodeId,
     /// Above all that any member of the group knows of.
     pub epoch: i32,
@@ -89,7 +91,8 @@ impl Storage {
             |cause: ReplicaError| StorageError::Io { path: self.dir().into(), cause: std::io::Error::other(cause) };
         let logs = logs.iter().map(|log| Ok((log, found(log).ok_or(ReplicaError::Deleted)?)));
         let logs: Vec<(&Sole, Arc<Replica>)> = logs.collect::<Result<_, ReplicaError>>().map_err(refused)?;
-        for (log, replica) in logs.iter().filter(|(_, replica)| replica.node().is_none()) {
+        for (log, replica) in logs.iter().filter(|(log, replica)| replica.node() != Some(log.node)) {
+            replica.forget_group();
             // whoever waits looks at the journal itself
             drop(replica.join(log.node).map_err(refused)?);
         }
@@ -124,6 +127,7 @@ fn standing(entry: &Entry) -> Standing {
             epoch: replica.leader_epoch().max(log.last_leader_epoch()),
             voters,
             damages: log.quarantined().len(),
+            given_up: kept.is_some_and(|kept| kept.given_up),
             failure: None,
         }
     });

@@ -59,13 +59,13 @@ impl Group {
     }
 }
 
-/// The log with the newest last frame; of equal ones one that votes, then one without damage.
+/// The log with the newest last frame; of equal ones one that votes and keeps its name, then one without damage.
 pub(super) fn longest(found: &[Found]) -> Option<&Found> {
     let usable = found.iter().filter(|found| found.standing.failure.is_none() && found.standing.last.is_some());
     usable.max_by_key(|found| {
-        let Standing { node, last, voters, damages, .. } = &found.standing;
+        let Standing { node, last, voters, damages, given_up, .. } = &found.standing;
         let votes = node.is_some_and(|node| voters.iter().flatten().any(|voter| *voter == node));
-        (*last, votes, Reverse(*damages), Reverse(found.broker_id))
+        (*last, votes && !given_up, Reverse(*damages), Reverse(found.broker_id))
     })
 }
 
@@ -77,7 +77,9 @@ pub(super) fn judge(found: &[Found], stays: impl Fn(&Found) -> bool, known_epoch
         return Fate::Well;
     }
     let votes = |voter: &NodeId| {
-        let is_it = |found: &Found| found.standing.node == Some(*voter) && found.standing.failure.is_none();
+        let is_it = |Found { standing, .. }: &Found| {
+            standing.node == Some(*voter) && standing.failure.is_none() && !standing.given_up
+        };
         found.iter().any(|found| is_it(found) && stays(found))
     };
     let voters = &longest.standing.voters;

@@ -8,12 +8,13 @@ pub(super) fn records(image: &Image, groups: &[Group]) -> Vec<MetadataRecord> {
     groups.iter().flat_map(|group| of_group(image, group).unwrap_or_default()).collect()
 }
 
-/// What the log that survives is called: as before, unless it was taken out of its group.
+/// What the log that survives is called: as before, unless it lost that name, or had none.
 pub(super) fn survivor(image: &Image, group: &Group) -> Option<Replica> {
     let found = group.survivor()?;
     let info = image.topic_by_id(group.key.0)?.partition(group.key.1)?;
     let other = Replica::new(found.broker_id, info.last_incarnation + 1);
-    Some(found.standing.node.map_or(other, Replica::from))
+    let kept = found.standing.node.filter(|_| !found.standing.given_up);
+    Some(kept.map_or(other, Replica::from))
 }
 
 fn of_group(image: &Image, group: &Group) -> Option<Vec<MetadataRecord>> {

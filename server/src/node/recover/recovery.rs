@@ -138,6 +138,7 @@ impl Recovery {
         let recovery = self.recovery + u32::from(forces);
         let Some(keeper) = self.keeper() else { return Err(RecoverError::NoMetadata) };
         let survivor = (keeper.broker_id, keeper.storage.properties().directory_id.clone());
+        let node = self.metadata_node(keeper);
         let pending = self.opened.iter().filter(|opened| forces || self.is_unfinished(opened));
         let pending: Vec<&Opened> = pending.collect();
         for opened in &pending {
@@ -145,20 +146,20 @@ impl Recovery {
         }
         if forces {
             // the metadata say what is to be done with the others: they come first
-            keeper.storage.make_sole(&[self.sole_metadata()?])?;
+            keeper.storage.make_sole(&[self.sole_metadata(node)?])?;
             for opened in &self.opened {
                 opened.storage.make_sole(&self.soles_on(opened.broker_id))?;
             }
         }
         for opened in pending {
-            let mut incarnation = opened.storage.properties().incarnation;
+            let mut incarnation = node.incarnation();
             if opened.broker_id != keeper.broker_id {
                 // its broker asks to be let in again, and is filled
                 let mut replicas = opened.storage.replicas().into_iter();
                 if let Some((_, replica)) = replicas.find(|(key, _)| *key == METADATA_LOG) {
                     opened.storage.abandon_replica(&replica)?;
                 }
-                incarnation = (self.random.u64() as u32).max(1);
+                incarnation = self.new_incarnation();
             }
             opened.storage.end_recovery(recovery, survivor.clone(), incarnation)?;
         }
@@ -182,14 +183,23 @@ impl Recovery {
         self.opened.iter().find(|opened| opened.broker_id == longest.broker_id)
     }
 
-    fn sole_metadata(&self) -> Result<Sole, RecoverError> {
+    /// What the replica that keeps the metadata is called: as before, unless it lost that name, or had none.
+    fn metadata_node(&self, keeper: &Opened) -> NodeId {
+        let standing = keeper.standings.get(&METADATA_LOG).filter(|standing| !standing.given_up);
+        let other = || NodeId::new(keeper.broker_id, self.new_incarnation());
+        standing.and_then(|standing| standing.node).unwrap_or_else(other)
+    }
+
+    fn new_incarnation(&self) -> u32 {
+        (self.random.u64() as u32).max(1)
+    }
+
+    fn sole_metadata(&self, node: NodeId) -> Result<Sole, RecoverError> {
         let epoch = match self.metadata.fate {
             Fate::Survives { epoch, .. } => epoch,
             _ => epoch_above(&self.metadata.found, 0),
         };
         let records = plan::records(&self.image, &self.partitions);
-        let keeper = self.keeper().ok_or(RecoverError::NoMetadata)?;
-        let node = NodeId::new(keeper.broker_id, keeper.storage.properties().incarnation);
         if records.is_empty() {
             return Ok(Sole { key: METADATA_LOG, node, epoch, batch: None });
         }

@@ -245,6 +245,11 @@ fn the_newest_last_frame_wins_and_a_majority_is_left_alone() {
     assert_eq!(judge(&more, |_| true, 2), Fate::Well);
     assert!(matches!(judge(&more, |found| found.broker_id != 1, 2), Fate::Survives { broker_id: 5, .. }));
     assert_eq!(judge(&[], |_| true, 2), Fate::Gone);
+    let given_up = more.iter().cloned().map(|mut found| {
+        found.standing.given_up = true;
+        found
+    });
+    assert!(matches!(judge(&given_up.collect::<Vec<_>>(), |_| true, 2), Fate::Survives { broker_id: 5, .. }));
     let mut unreadable = found.to_vec();
     unreadable[1].standing.failure = Some("damaged".into());
     assert!(matches!(judge(&unreadable, |_| true, 2), Fate::Survives { broker_id: 1, .. }));

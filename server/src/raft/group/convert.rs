@@ -92,6 +92,15 @@ impl Replica {
         Ok(durable)
     }
 
+    /// Is alone from now on, as far as this process knows; the directory says otherwise until [`Self::join`].
+    pub(in crate::raft) fn forget_group(&self) {
+        let mut held = self.write();
+        let last = held.state.log().map_or(0, crate::log::Log::last_leader_epoch);
+        let epoch = held.member.take().map_or(0, |member| member.epoch()).max(last);
+        drop(held);
+        self.set_role(Role::Solo { epoch });
+    }
+
     fn join_locked(&self, held: &mut Held, node: NodeId, epoch: i32, told: Completion) -> Result<(), String> {
         let log = held.state.log_mut().map_err(|error| error.to_string())?;
         let (index, journal) = (log.next_index(), &self.shared.journal);
