@@ -14,6 +14,7 @@ mod raw;
 mod series;
 mod server;
 mod topic;
+mod trio;
 
 pub use failure::Failure;
 pub use latency::{Latency, at_fixed_rate};
@@ -25,3 +26,4 @@ pub use raw::Raw;
 pub use series::{Series, Unit, Verdict, median};
 pub use server::{Kind, Server};
 pub use topic::{Durability, Topics};
+pub use trio::Trio;

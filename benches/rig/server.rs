@@ -109,31 +109,11 @@ impl Server {
     }
 
     fn kafka_sh(&self, args: &[&str]) -> Result<(), Failure> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let beside = ["../shared/kafka/kafka.sh", "../../shared/kafka/kafka.sh"].map(|path| root.join(path));
-        let script = beside.iter().find(|path| path.exists()).ok_or("there is no ../shared/kafka/kafka.sh")?;
-        let status = Command::new("bash")
-            .arg(script)
-            .args(args)
-            .env("KAFKA_HOME", &self.dir)
-            .env("KAFKA_PORT", self.port.to_string())
-            .env("KAFKA_SERVER_CONF", "log.segment.delete.delay.ms=100\nlog.retention.check.interval.ms=5000")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()?;
-        if status.success() { Ok(()) } else { Err(format!("kafka.sh {args:?} failed").into()) }
+        kafka_sh(&self.dir, self.port, args)
     }
 
-    /// Its jars are the installed ones; its data is the bench's.
     fn spawn_kafka(&mut self) -> Result<(), Failure> {
-        let installed = std::env::var("HOME").map(|home| PathBuf::from(home).join(".cache/apache-kafka"))?;
-        for entry in fs::read_dir(&installed)? {
-            let entry = entry?;
-            let link = self.dir.join(entry.file_name());
-            if entry.file_name().to_string_lossy().starts_with(char::is_numeric) && !link.exists() {
-                std::os::unix::fs::symlink(entry.path(), link)?;
-            }
-        }
+        link_kafka(&self.dir)?;
         self.kafka_sh(&["up", "1"])?;
         self.pid = fs::read_to_string(self.dir.join("run/1.pid"))?.trim().parse()?;
         Ok(())
@@ -194,6 +174,36 @@ impl Drop for Server {
             eprintln!("bench: {}: {error}", self.kind.name());
         }
     }
+}
+
+/// `kafka.sh` over a directory of the bench.
+pub(super) fn kafka_sh(dir: &Path, port: u16, args: &[&str]) -> Result<(), Failure> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let beside = ["../shared/kafka/kafka.sh", "../../shared/kafka/kafka.sh"].map(|path| root.join(path));
+    let script = beside.iter().find(|path| path.exists()).ok_or("there is no ../shared/kafka/kafka.sh")?;
+    let status = Command::new("bash")
+        .arg(script)
+        .args(args)
+        .env("KAFKA_HOME", dir)
+        .env("KAFKA_PORT", port.to_string())
+        .env("KAFKA_SERVER_CONF", "log.segment.delete.delay.ms=100\nlog.retention.check.interval.ms=5000")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()?;
+    if status.success() { Ok(()) } else { Err(format!("kafka.sh {args:?} failed").into()) }
+}
+
+/// Its jars are the installed ones; its data is the bench's.
+pub(super) fn link_kafka(dir: &Path) -> Result<(), Failure> {
+    let installed = std::env::var("HOME").map(|home| PathBuf::from(home).join(".cache/apache-kafka"))?;
+    for entry in fs::read_dir(&installed)? {
+        let entry = entry?;
+        let link = dir.join(entry.file_name());
+        if entry.file_name().to_string_lossy().starts_with(char::is_numeric) && !link.exists() {
+            std::os::unix::fs::symlink(entry.path(), link)?;
+        }
+    }
+    Ok(())
 }
 
 fn free_port() -> Result<u16, Failure> {
