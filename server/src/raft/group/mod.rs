@@ -28,6 +28,7 @@ mod serve;
 mod snapshot;
 mod status;
 mod store;
+mod succession;
 mod transfer;
 mod write;
 
