@@ -79,6 +79,9 @@ impl From<ClientError> for Failure {
             ClientError::Connect { .. } => failure
                 .next("is a broker running there? `tidemark server` starts one; --bootstrap HOST:PORT names another"),
             ClientError::Malformed { .. } => failure.next("is that a Kafka port?"),
+            ClientError::Timeout { .. } => failure.next(
+                "a broker answers once more than half of its cluster's voters are up, and its log says what it waits for; if their disks are lost: `tidemark cluster recover`",
+            ),
             _ => match error.kafka_error().and_then(advice) {
                 Some(next) => failure.next(next),
                 None => failure,

@@ -34,6 +34,8 @@ pub enum TaskKind {
     Succession,
     /// Lets one group give up what lies below its log start.
     Purge,
+    /// Brings one group's member up again that ended here.
+    Revive,
     /// The HTTP bridge.
     Bridge,
     /// Waits for SIGTERM and Ctrl-C.

@@ -125,6 +125,15 @@ impl Starting {
         self.process.id()
     }
 
+    /// Waits until it has printed these words.
+    ///
+    /// # Panics
+    /// If it does not within [`PATIENCE`].
+    pub fn says(&self, words: &str) {
+        let said = self.process.await_line(PATIENCE, |line| line.contains(words).then_some(()));
+        said.unwrap_or_else(|said| panic!("the broker did not say `{words}`; it said:\n{said}"));
+    }
+
     /// Waits until it listens.
     ///
     /// # Errors

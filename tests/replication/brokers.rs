@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use harness::{Broker, BrokerOptions, eventually, wait::PATIENCE};
+use harness::{Broker, BrokerOptions, Starting, eventually, wait::PATIENCE};
 use tempfile::TempDir;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_tidemark");
@@ -77,24 +77,68 @@ pub fn voters(ports: &[u16]) -> String {
 pub struct Three {
     brokers: Vec<Option<Broker>>,
     options: Vec<BrokerOptions>,
+    /// Without what makes them one of a cluster.
+    plain: Vec<BrokerOptions>,
     pub voters: String,
     pub home: TempDir,
 }
 
 impl Three {
     pub fn start() -> Self {
-        let (home, ports) = (tempfile::tempdir().unwrap(), free_ports(6));
-        let voters = voters(&ports[..3]);
-        let options = (1..=3).map(|id: u16| {
-            let (data, listen) = (home.path().join(id.to_string()), ports[usize::from(id) + 2]);
-            let options = BrokerOptions::new(BINARY).data(data).listen((Ipv4Addr::LOCALHOST, listen).into());
-            let arguments = ["--node-id", &id.to_string(), "--voters", &voters];
-            arguments.into_iter().fold(options, BrokerOptions::argument)
+        let mut three = Self::of_none();
+        let options = (1..=3).zip(&three.plain).map(|(id, plain): (usize, _)| {
+            let arguments = ["--node-id", &id.to_string(), "--voters", &three.voters];
+            arguments.into_iter().fold(plain.clone(), BrokerOptions::argument)
         });
-        let mut three =
-            Self { brokers: vec![None, None, None], options: options.collect(), voters: voters.clone(), home };
+        three.options = options.collect();
         three.start_again(&[1, 2, 3]);
         three
+    }
+
+    /// None of them yet: [`Self::start_as`] says what each is.
+    pub fn of_none() -> Self {
+        let (home, ports) = (tempfile::tempdir().unwrap(), free_ports(6));
+        let plain = (1..=3).map(|id: u16| {
+            let (data, listen) = (home.path().join(id.to_string()), ports[usize::from(id) + 2]);
+            BrokerOptions::new(BINARY).data(data).listen((Ipv4Addr::LOCALHOST, listen).into())
+        });
+        let (plain, voters): (Vec<_>, _) = (plain.collect(), voters(&ports[..3]));
+        Self { brokers: vec![None, None, None], options: plain.clone(), plain, voters, home }
+    }
+
+    /// The entry of one in the list of voters.
+    pub fn voter(&self, id: usize) -> &str {
+        self.voters.split(',').nth(id - 1).expect("one of three")
+    }
+
+    /// Starts one with these arguments, and with its port for others if there are any.
+    pub fn start_as(&mut self, id: usize, arguments: &[&str]) {
+        self.options[id - 1] = self.options_as(id, arguments);
+        self.start_again(&[id]);
+    }
+
+    /// The same, and does not wait.
+    pub fn begin_as(&self, id: usize, arguments: &[&str]) -> Starting {
+        self.options_as(id, arguments).begin()
+    }
+
+    fn options_as(&self, id: usize, arguments: &[&str]) -> BrokerOptions {
+        let raft = self.voter(id).split_once('@').expect("ID@HOST:PORT").1.to_owned();
+        let id_text = id.to_string();
+        let mut all = vec!["--node-id", &id_text];
+        if !arguments.is_empty() {
+            all.extend(["--raft", &raft]);
+        }
+        all.extend(arguments);
+        let options = self.plain[id - 1].clone();
+        all.into_iter().fold(options, BrokerOptions::argument)
+    }
+
+    /// What one says that does not start alone, whose process is ended before.
+    pub fn refused_alone(&mut self, id: usize) -> String {
+        self.kill(id);
+        let options = self.plain[id - 1].clone().argument("--node-id").argument(&id.to_string());
+        options.try_start().expect_err("it is not alone")
     }
 
     /// Starts these; they wait for each other.
@@ -116,12 +160,28 @@ impl Three {
         });
     }
 
+    /// Starts one that may have to wait, and does not wait for it.
+    pub fn begin(&self, id: usize) -> Starting {
+        self.options[id - 1].clone().begin()
+    }
+
     pub fn kill(&mut self, id: usize) {
         self.brokers[id - 1].take().expect("it runs").kill();
     }
 
+    /// SIGTERM, and its end.
+    pub fn stop(&mut self, id: usize) {
+        let ended = self.brokers[id - 1].take().expect("it runs").terminate();
+        assert!(ended.success(), "{ended}");
+    }
+
     pub fn broker(&self, id: usize) -> &Broker {
         self.brokers[id - 1].as_ref().expect("it runs")
+    }
+
+    /// Those that run.
+    pub fn running(&self) -> impl Iterator<Item = &Broker> {
+        self.brokers.iter().flatten()
     }
 
     pub fn data(&self, id: usize) -> PathBuf {

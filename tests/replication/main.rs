@@ -10,5 +10,8 @@
 
 mod brokers;
 mod changes;
+mod grow;
 mod life;
 mod misuse;
+mod power;
+mod recover;

@@ -2,9 +2,9 @@
 
 use std::{process::Child, time::Duration};
 
-use harness::{eventually, wait::PATIENCE};
+use harness::{BrokerOptions, eventually, wait::PATIENCE};
 
-use crate::brokers::{Said, Three, command, ended, free_ports, voters};
+use crate::brokers::{BINARY, Said, Three, command, ended, free_ports, voters};
 
 /// A broker of its own, in front of whoever waits for its end.
 fn server(id: &str, data: &std::path::Path, raft: &str, voters: &str) -> Child {
@@ -22,14 +22,30 @@ fn what_does_not_fit_a_cluster_is_turned_away() {
     assert!(twice.contains("is in use by another process"), "{twice}");
     let taken = refused("2", &three.home.path().join("fresh"), &three.voters);
     assert!(taken.contains("another process runs as broker 2") && taken.contains("--node-id"), "{taken}");
-    let other_list = voters(&free_ports(3));
-    let list = format!("{},{}", three.voters.rsplit_once(',').unwrap().0, other_list.rsplit_once(',').unwrap().1);
-    let differs = refused("9", &three.home.path().join("nine"), &list);
-    assert!(differs.contains("give all of them the same list"), "{differs}");
 
     let too_many = three.run(&["topic", "create", "t", "--replication-factor", "4"]).failed();
     assert!(too_many.contains("INVALID_REPLICATION_FACTOR"), "{too_many}");
     assert!(three.run(&["cluster", "status"]).fine().contains("0 not well"), "nothing was lost by it");
+}
+
+#[test]
+fn data_of_another_cluster_do_not_join_one() {
+    let (three, home) = (Three::start(), tempfile::tempdir().unwrap());
+    let refused = |id: &str, data: &std::path::Path| ended(server(id, data, ANY_PORT, &three.voters)).failed();
+    // of a lone broker
+    let lone = home.path().join("lone");
+    BrokerOptions::new(BINARY).data(&lone).argument("--node-id").argument("4").start().kill();
+    let said = refused("4", &lone);
+    assert!(said.contains("holds the data of cluster") && said.contains("belongs to cluster"), "{said}");
+    // of a broker of a cluster
+    let (grown, ports) = (home.path().join("grown"), free_ports(1));
+    let own = format!("5@127.0.0.1:{}", ports[0]);
+    let options = BrokerOptions::new(BINARY).data(&grown).argument("--node-id").argument("5");
+    options.argument("--voters").argument(&own).start().kill();
+    let said = refused("5", &grown);
+    assert!(said.contains("holds the data of cluster") && said.contains("belongs to cluster"), "{said}");
+    // each is still what it was
+    BrokerOptions::new(BINARY).data(&lone).argument("--node-id").argument("4").start().kill();
 }
 
 #[test]

@@ -15,7 +15,7 @@ Examples:
 /// Adds a broker to this machine's cluster
 ///
 /// It holds partitions, and follows the metadata without a vote. On other machines: `tidemark server --node-id N --voters …`
-/// with an id that is no voter's.
+/// with an id of its own and an empty directory. `tidemark cluster voters` gives it a vote.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Add {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tidemark_server::os::disk::{Disk, RealDisk};
 
 use crate::failure::Failure;
 
@@ -19,6 +20,8 @@ pub(super) struct LocalNode {
     pub kafka: u16,
     pub http: u16,
     pub raft: u16,
+    /// Where its data are; none: in the cluster's directory.
+    pub data: Option<PathBuf>,
     /// Whether it votes on the metadata.
     pub voter: bool,
     /// The process that was started last.
@@ -35,14 +38,31 @@ pub(super) struct LocalCluster {
 impl LocalCluster {
     /// A new one, on free ports.
     pub fn plan(dir: &Path, count: i32) -> Result<Self, Failure> {
-        Ok(Self { dir: dir.to_path_buf(), nodes: on_free_ports(1..=count, true)? })
+        Ok(Self { dir: dir.to_path_buf(), nodes: on_free_ports(1..=count)? })
+    }
+
+    /// A new one of a lone broker's data, and so many brokers in all; the others have no vote yet.
+    pub fn plan_from(dir: &Path, data: &Path, count: i32) -> Result<Self, Failure> {
+        let first = broker_of(data)?;
+        // held for a moment: whoever starts next holds it
+        let free = RealDisk.lock(&data.join(".lock")).map(drop);
+        free.map_err(|cause| {
+            Failure::new(format!("{} cannot be used: {cause}", data.display())).next("stop its broker first")
+        })?;
+        let others = (1..).filter(|id| *id != first);
+        let ids = std::iter::once(first).chain(others).take(usize::try_from(count).unwrap_or(1));
+        let mut nodes = on_free_ports(ids)?;
+        for (place, node) in nodes.iter_mut().enumerate() {
+            (node.voter, node.data) = (place == 0, (place == 0).then(|| data.to_path_buf()));
+        }
+        Ok(Self { dir: dir.to_path_buf(), nodes })
     }
 
     /// One more broker, without a vote.
     pub fn plan_observer(&self) -> Result<LocalNode, Failure> {
         let id = self.nodes.iter().map(|node| node.id).max().unwrap_or(0) + 1;
-        let planned = on_free_ports(id..=id, false)?.into_iter().next();
-        planned.ok_or_else(|| Failure::new("no broker could be planned"))
+        let planned = on_free_ports(id..=id)?.into_iter().next();
+        planned.map(|node| LocalNode { voter: false, ..node }).ok_or_else(|| Failure::new("no broker could be planned"))
     }
 
     /// Whether there is one in that directory.
@@ -56,7 +76,7 @@ impl LocalCluster {
         #[allow(clippy::disallowed_methods, reason = "a file of the command's own, not of a broker's data")]
         let bytes = std::fs::read(&path).map_err(|cause| {
             Failure::new(format!("{}: {cause}", path.display()))
-                .next("`tidemark cluster up --nodes 3` makes a cluster; --dir DIR names another place")
+                .next("`tidemark cluster up` makes a cluster, with `--from tidemark-data` of the data of a lone broker; --dir DIR names another place")
         })?;
         let damaged = || {
             Failure::new(format!("{} does not say which brokers there are", path.display()))
@@ -71,8 +91,8 @@ impl LocalCluster {
     /// Writes it down.
     pub fn save(&self) -> Result<(), Failure> {
         let nodes = self.nodes.iter().map(|node| {
-            let LocalNode { id, kafka, http, raft, voter, pid } = node;
-            json!({ "id": id, "kafka": kafka, "http": http, "raft": raft, "voter": voter, "pid": pid })
+            let LocalNode { id, kafka, http, raft, data, voter, pid } = node;
+            json!({ "id": id, "kafka": kafka, "http": http, "raft": raft, "data": data, "voter": voter, "pid": pid })
         });
         let text = json!({ "nodes": nodes.collect::<Vec<_>>() }).to_string();
         let (path, temporary) = (self.dir.join(FILE), self.dir.join("cluster.json.tmp"));
@@ -106,7 +126,8 @@ impl LocalCluster {
 
     /// Data of one broker.
     pub fn data(&self, id: i32) -> PathBuf {
-        self.dir.join(format!("node-{id}"))
+        let elsewhere = self.nodes.iter().find(|node| node.id == id).and_then(|node| node.data.clone());
+        elsewhere.unwrap_or_else(|| self.dir.join(format!("node-{id}")))
     }
 
     /// What that broker says.
@@ -115,7 +136,20 @@ impl LocalCluster {
     }
 }
 
-fn on_free_ports(ids: impl Iterator<Item = i32>, voter: bool) -> Result<Vec<LocalNode>, Failure> {
+/// The broker whose data lie in a directory.
+fn broker_of(data: &Path) -> Result<i32, Failure> {
+    let path = data.join("meta.properties");
+    let no_data = |why: &str| {
+        Failure::new(format!("{}: {why}", path.display()))
+            .next("name the directory of a broker (`tidemark server --data`)")
+    };
+    #[allow(clippy::disallowed_methods, reason = "one look at whose directory it is; its broker opens it")]
+    let text = std::fs::read_to_string(&path).map_err(|cause| no_data(&cause.to_string()))?;
+    let id = text.lines().find_map(|line| line.trim().strip_prefix("node.id=")?.trim().parse().ok());
+    id.ok_or_else(|| no_data("it has no node.id"))
+}
+
+fn on_free_ports(ids: impl Iterator<Item = i32>) -> Result<Vec<LocalNode>, Failure> {
     // all are held until all are found, so that none is handed out twice
     let mut held = Vec::new();
     let mut free = || -> Result<u16, Failure> {
@@ -125,7 +159,8 @@ fn on_free_ports(ids: impl Iterator<Item = i32>, voter: bool) -> Result<Vec<Loca
         held.push(listener);
         Ok(port)
     };
-    ids.map(|id| Ok(LocalNode { id, kafka: free()?, http: free()?, raft: free()?, voter, pid: 0 })).collect()
+    ids.map(|id| Ok(LocalNode { id, kafka: free()?, http: free()?, raft: free()?, data: None, voter: true, pid: 0 }))
+        .collect()
 }
 
 fn node(value: &Value) -> Option<LocalNode> {
@@ -136,6 +171,7 @@ fn node(value: &Value) -> Option<LocalNode> {
         kafka: port("kafka")?,
         http: port("http")?,
         raft: port("raft")?,
+        data: value["data"].as_str().map(PathBuf::from),
         voter: value["voter"].as_bool()?,
         pid: number("pid")?,
     })
@@ -143,7 +179,29 @@ fn node(value: &Value) -> Option<LocalNode> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
+
+    #[test]
+    fn a_lone_brokers_data_keep_their_place_and_their_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("tidemark-data");
+        assert!(LocalCluster::plan_from(dir.path(), &data, 3).is_err());
+        std::fs::create_dir(&data).unwrap();
+        let properties = b"version=1\nnode.id=2\n";
+        let mut file = std::fs::OpenOptions::new();
+        let file = file.write(true).create_new(true).open(data.join("meta.properties"));
+        file.unwrap().write_all(properties).unwrap();
+        let cluster = LocalCluster::plan_from(dir.path(), &data, 3).unwrap();
+        assert_eq!(
+            cluster.nodes.iter().map(|node| (node.id, node.voter)).collect::<Vec<_>>(),
+            [(2, true), (1, false), (3, false)]
+        );
+        assert_eq!((cluster.data(2), cluster.data(1)), (data, dir.path().join("node-1")));
+        cluster.save().unwrap();
+        assert_eq!(LocalCluster::load(dir.path()).unwrap(), cluster);
+    }
 
     #[test]
     fn a_cluster_is_found_as_it_was_written() {

@@ -8,10 +8,12 @@ mod drain;
 mod kill;
 mod local;
 mod process;
+mod recover;
 mod remove;
 mod start;
 mod status;
 mod target;
 mod up;
+mod voters;
 
 pub(crate) use command::ClusterCommand;

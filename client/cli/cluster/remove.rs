@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use tidemark_client::{Admin, KafkaError};
 use tokio::time::Instant;
 
-use super::{drain::all_topics, local::LocalCluster, target::Target};
+use super::{drain::all_topics, local::LocalCluster, target::Target, voters::vote};
 use crate::{failure::Failure, output};
 
 const EXAMPLES: &str = "\
@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Takes a broker that holds nothing out of the cluster for good
 ///
-/// One of this machine's cluster is stopped; its data directory stays. A broker that votes on the metadata stays, too.
+/// One of this machine's cluster is stopped; its data directory stays. A broker that votes on the metadata loses its vote first.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Remove {
@@ -34,9 +34,10 @@ pub(crate) struct Remove {
 
 impl Remove {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let (id, local) = (self.id, self.target.local()?);
+        let (id, mut local) = (self.id, self.target.local()?);
         let admin = self.target.client().await?.admin();
         may_go(&admin, id).await?;
+        give_up_vote(&admin, id, local.as_mut()).await?;
         if let Some(cluster) = &local {
             stop(cluster, id).await?;
         }
@@ -45,7 +46,7 @@ impl Remove {
             Err(error) if error.kafka_error().is_some_and(is_unknown) && local.is_some() => {}
             done => done?,
         }
-        if let Some(mut cluster) = local {
+        if let Some(cluster) = &mut local {
             cluster.nodes.retain(|node| node.id != id);
             cluster.save()?;
         }
@@ -57,15 +58,8 @@ fn is_unknown(error: &KafkaError) -> bool {
     error.name == "BROKER_ID_NOT_REGISTERED"
 }
 
-/// It holds no replica, and has no vote.
+/// It holds no replica.
 async fn may_go(admin: &Admin, id: i32) -> Result<(), Failure> {
-    let quorum = admin.describe_quorum().await?;
-    if quorum.voters.iter().any(|voter| voter.broker_id == id) {
-        return Err(Failure::new(format!(
-            "broker {id} votes on the cluster's metadata, and the voters cannot be changed yet"
-        ))
-        .next("a voter whose machine is lost is replaced by a new one with the same id and an empty directory"));
-    }
     let topics = all_topics(admin).await?;
     let partitions = topics.iter().flat_map(|topic| &topic.partitions);
     let held = partitions.filter(|partition| partition.replicas.contains(&id)).count();
@@ -74,6 +68,20 @@ async fn may_go(admin: &Admin, id: i32) -> Result<(), Failure> {
             .next(format!("`tidemark cluster drain {id}` moves them to others")));
     }
     Ok(())
+}
+
+/// Lets those that vote beside it vote without it.
+async fn give_up_vote(admin: &Admin, id: i32, local: Option<&mut LocalCluster>) -> Result<(), Failure> {
+    let voters: Vec<i32> = admin.describe_quorum().await?.voters.iter().map(|voter| voter.broker_id).collect();
+    if !voters.contains(&id) {
+        return Ok(());
+    }
+    let others: Vec<i32> = voters.into_iter().filter(|voter| *voter != id).collect();
+    if others.is_empty() {
+        return Err(Failure::new(format!("broker {id} is the only one that votes on the cluster's metadata"))
+            .next("`tidemark cluster voters ID` lets another broker vote"));
+    }
+    vote(admin, &others, local).await
 }
 
 /// Stops a process of this machine's cluster.

@@ -29,7 +29,8 @@ const ASK_MAX: Duration = Duration::from_secs(3);
 /// Shows brokers, controller, leaders, replicas that lag, and moves
 ///
 /// Partitions are listed where something is amiss: no leader, a replica out of sync or one that lags; and where they move. LAG is in
-/// records behind the high watermark, for each replica that is behind.
+/// records behind the high watermark, for each replica that is behind; `down` is one whose broker runs without it, and says why in
+/// its log.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Status {
@@ -52,8 +53,8 @@ struct Found {
     quorum: Option<QuorumDescription>,
     topics: Vec<TopicMetadata>,
     moves: Vec<OngoingMove>,
-    /// Offsets behind the high watermark, by (broker, topic, partition).
-    lags: BTreeMap<(i32, String, i32), i64>,
+    /// Offsets behind the high watermark, by (broker, topic, partition); None of a replica that cannot be used.
+    lags: BTreeMap<(i32, String, i32), Option<i64>>,
     /// Brokers that answered.
     reached: Vec<i32>,
 }
@@ -102,6 +103,8 @@ struct Row {
     isr: Vec<i32>,
     /// Of its replicas that are behind: broker and how many records.
     lags: Vec<(i32, i64)>,
+    /// Brokers whose replicas cannot be used.
+    damaged: Vec<i32>,
     adding: Vec<i32>,
     removing: Vec<i32>,
 }
@@ -112,7 +115,24 @@ impl Row {
     }
 
     fn is_well(&self) -> bool {
-        self.leader.is_some() && self.isr.len() == self.replicas.len() && self.lags.is_empty()
+        let in_sync = self.isr.len() == self.replicas.len() && self.lags.is_empty();
+        self.leader.is_some() && in_sync && self.damaged.is_empty()
+    }
+
+    /// Whether those that can be used are too few to elect a leader: no other can be filled by itself.
+    fn is_lost(&self) -> bool {
+        !self.damaged.is_empty() && self.replicas.len() - self.damaged.len() <= self.replicas.len() / 2
+    }
+
+    fn lag_cell(&self) -> String {
+        let behind = self.lags.iter().map(|(broker, lag)| format!("{broker}:{lag}"));
+        let lags: Vec<_> = behind.chain(self.damaged.iter().map(|broker| format!("{broker}:down"))).collect();
+        if lags.is_empty() { "0".to_owned() } else { lags.join(" ") }
+    }
+
+    /// Nobody leads it, or not for long.
+    fn is_stuck(&self) -> bool {
+        self.leader.is_none() || self.isr.len() * 2 <= self.replicas.len()
     }
 
     fn move_cell(&self) -> String {
@@ -127,20 +147,20 @@ impl Found {
         let mut rows = Vec::new();
         for topic in &self.topics {
             for at in &topic.partitions {
-                let lag = |broker: &i32| {
-                    let lag = self.lags.get(&(*broker, topic.name.clone(), at.partition)).copied();
-                    lag.filter(|lag| *lag > 0).map(|lag| (*broker, lag))
-                };
+                let known = |broker: &i32| self.lags.get(&(*broker, topic.name.clone(), at.partition)).copied();
+                let lag = |broker: &i32| Some((*broker, known(broker)??)).filter(|(_, lag)| *lag > 0);
                 let is_its = |one: &&OngoingMove| one.topic == topic.name && one.partition == at.partition;
                 let ongoing = self.moves.iter().find(is_its);
                 rows.push(Row {
                     topic: topic.name.clone(),
                     partition: at.partition,
-                    leader: at.leader,
+                    // the metadata names who led last
+                    leader: at.leader.filter(|leader| known(leader) != Some(None)),
                     leader_epoch: at.leader_epoch,
                     replicas: at.replicas.clone(),
                     isr: at.isr.clone(),
                     lags: at.replicas.iter().filter_map(lag).collect(),
+                    damaged: at.replicas.iter().copied().filter(|broker| known(broker) == Some(None)).collect(),
                     adding: ongoing.map(|one| one.adding.clone()).unwrap_or_default(),
                     removing: ongoing.map(|one| one.removing.clone()).unwrap_or_default(),
                 });
@@ -209,10 +229,20 @@ impl Found {
         table(out, &brokers)?;
         if self.controller().is_none() {
             writeln!(out, "no controller: are more than half of the metadata's voters up?")?;
+            writeln!(out, "  if their disks are lost: `tidemark cluster recover`, with all brokers stopped")?;
         }
         let rows = self.rows(true);
         let (amiss, moving) = (rows.iter().filter(|row| !row.is_well()).count(), self.moves.len());
         writeln!(out, "{} partitions, {amiss} not well, {moving} being moved", rows.len())?;
+        for row in rows.iter().filter(|row| row.is_lost()) {
+            let (name, partition, all) = (&row.topic, row.partition, row.replicas.len());
+            let damaged = row.damaged.len();
+            writeln!(
+                out,
+                "{name}-{partition}: {damaged} of {all} replicas are down, damaged, or lost what they had acknowledged: too few \
+                are left to elect a leader. `tidemark cluster recover` shows what survives"
+            )?;
+        }
         let shown = self.rows(all);
         if shown.is_empty() {
             return Ok(());
@@ -220,7 +250,6 @@ impl Found {
         let heads = ["TOPIC", "PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "LAG", "MOVE"];
         let mut cells = vec![heads.map(str::to_owned).to_vec()];
         cells.extend(shown.into_iter().map(|row| {
-            let lags = row.lags.iter().map(|(broker, lag)| format!("{broker}:{lag}")).collect::<Vec<_>>();
             vec![
                 row.topic.clone(),
                 row.partition.to_string(),
@@ -228,11 +257,19 @@ impl Found {
                 row.leader_epoch.to_string(),
                 list(&row.replicas),
                 list(&row.isr),
-                if lags.is_empty() { "0".to_owned() } else { lags.join(" ") },
+                row.lag_cell(),
                 row.move_cell(),
             ]
         }));
-        table(out, &cells)
+        table(out, &cells)?;
+        if rows.iter().any(Row::is_stuck) {
+            writeln!(
+                out,
+                "a partition without a leader, or with half of its replicas in sync or fewer, takes no writes: start the others"
+            )?;
+            writeln!(out, "  if their disks are lost: `tidemark cluster recover`, with all brokers stopped")?;
+        }
+        Ok(())
     }
 
     fn json(&self, out: &mut impl Write, all: bool) -> std::io::Result<()> {
@@ -249,11 +286,12 @@ impl Found {
             writeln!(out, "{line}")?;
         }
         for row in self.rows(all) {
-            let Row { topic, partition, leader, leader_epoch, replicas, isr, lags, adding, removing } = row;
+            let Row { topic, partition, leader, leader_epoch, replicas, isr, lags, damaged, adding, removing } = row;
             let lags: BTreeMap<String, i64> = lags.into_iter().map(|(broker, lag)| (broker.to_string(), lag)).collect();
             let line = json!({
                 "topic": topic, "partition": partition, "leader": leader, "leader_epoch": leader_epoch,
-                "replicas": replicas, "isr": isr, "lags": lags, "adding": adding, "removing": removing,
+                "replicas": replicas, "isr": isr, "lags": lags, "damaged": damaged,
+                "adding": adding, "removing": removing,
             });
             writeln!(out, "{line}")?;
         }

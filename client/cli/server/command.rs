@@ -27,6 +27,7 @@ Examples:
   tidemark server                                  data in ./tidemark-data, Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8080
   tidemark server --listen 127.0.0.1:0 --no-http   a free port, which the line `listening kafka=…` names
   tidemark server --node-id 1 --data d1 --listen 10.0.0.1:9092 --voters 1@10.0.0.1:9093,2@10.0.0.2:9093,3@10.0.0.3:9093 --allow-plaintext
+  tidemark server --data d1 --voters 1@10.0.0.1:9093 --allow-plaintext    a lone broker's data as a cluster, which others can join
   tidemark server --config server.properties --set log.retention.hours=24
   tidemark server --listen 0.0.0.0:9092 --advertise edge-7.example:9092 --allow-plaintext
 
@@ -60,7 +61,7 @@ pub(crate) struct Server {
     /// Where other brokers connect; makes this broker one of a cluster [default: its own entry in --voters]
     #[arg(long, value_name = "HOST:PORT")]
     pub raft: Option<String>,
-    /// The brokers that form the cluster's metadata quorum, the same list on each: 1, 3 or 5
+    /// The brokers that form a new cluster's metadata quorum, the same list on each: 1, 3 or 5; later, whom to ask
     #[arg(long, value_name = "ID@HOST:PORT,…")]
     pub voters: Option<String>,
     /// Settings with Kafka's key names, in the form of server.properties

@@ -38,8 +38,8 @@ pub struct LogDirReplica {
     pub partition: i32,
     /// Bytes of its segments.
     pub size_bytes: i64,
-    /// How many offsets it is behind its high watermark.
-    pub offset_lag: i64,
+    /// How many offsets it is behind its high watermark; None of a replica that cannot be used.
+    pub offset_lag: Option<i64>,
 }
 
 impl Admin {
@@ -94,7 +94,7 @@ fn read_dir(dir: DescribeLogDirsResult, subject: impl Fn() -> Subject) -> Result
             topic: name.clone(),
             partition: partition.partition_index,
             size_bytes: partition.partition_size,
-            offset_lag: partition.offset_lag,
+            offset_lag: Some(partition.offset_lag).filter(|lag| *lag >= 0),
         })
     });
     Ok(LogDir {

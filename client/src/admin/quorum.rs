@@ -1,10 +1,13 @@
 //! The quorum that keeps the cluster's metadata, and brokers that shall be forgotten.
 
 use kafka_protocol::messages::{
-    BrokerId, DescribeClusterRequest, DescribeQuorumRequest, UnregisterBrokerRequest,
+    AddRaftVoterRequest, BrokerId, DescribeClusterRequest, DescribeQuorumRequest, RemoveRaftVoterRequest,
+    UnregisterBrokerRequest,
     describe_quorum_request::{PartitionData as AskedPartition, TopicData as AskedTopic},
     describe_quorum_response::{DescribeQuorumResponse, PartitionData, ReplicaState},
 };
+
+use uuid::Uuid;
 
 use super::{
     Admin,
@@ -37,6 +40,8 @@ pub struct QuorumDescription {
 pub struct QuorumReplica {
     /// Node id.
     pub broker_id: i32,
+    /// Its data directory; nil if that is not told.
+    pub directory_id: Uuid,
     /// The offset behind its last record; None if the leader does not know.
     pub log_end_offset: Option<i64>,
     /// When the leader last heard from it, in milliseconds since 1970; None if the leader does not know.
@@ -103,6 +108,36 @@ impl Admin {
         Ok(fenced)
     }
 
+    /// Gives a vote on the metadata to a broker that follows it, once it has caught up. With the directory that it had when it was
+    /// described; nil: whichever it has now.
+    ///
+    /// # Errors
+    /// What the broker refuses, or what any request may meet.
+    pub async fn add_raft_voter(&self, broker: i32, directory_id: Uuid) -> Result<(), ClientError> {
+        let build = |_| {
+            let request = AddRaftVoterRequest::default().with_cluster_id(None).with_timeout_ms(self.timeout_ms());
+            request.with_voter_id(broker).with_voter_directory_id(directory_id)
+        };
+        let answer = self.command(build).await?;
+        outcome(answer.error_code, answer.error_message, ())
+            .map_err(|error| ClientError::kafka(Subject::Named(format!("broker {broker}")), error))
+    }
+
+    /// Takes a broker's vote on the metadata, which it goes on following. With the directory that it had when it was described;
+    /// nil: whichever it has now.
+    ///
+    /// # Errors
+    /// What the broker refuses, or what any request may meet.
+    pub async fn remove_raft_voter(&self, broker: i32, directory_id: Uuid) -> Result<(), ClientError> {
+        let build = |_| {
+            let request = RemoveRaftVoterRequest::default().with_cluster_id(None);
+            request.with_voter_id(broker).with_voter_directory_id(directory_id)
+        };
+        let answer = self.command(build).await?;
+        outcome(answer.error_code, answer.error_message, ())
+            .map_err(|error| ClientError::kafka(Subject::Named(format!("broker {broker}")), error))
+    }
+
     /// Forgets a broker that is gone for good. One that still runs registers again; replicas on it stay assigned.
     ///
     /// # Errors
@@ -144,6 +179,7 @@ fn read_replica(state: &ReplicaState) -> QuorumReplica {
     let known = |number: i64| Some(number).filter(|number| *number >= 0);
     QuorumReplica {
         broker_id: state.replica_id.0,
+        directory_id: state.replica_directory_id,
         log_end_offset: known(state.log_end_offset),
         last_fetch_ms: known(state.last_fetch_timestamp),
         last_caught_up_ms: known(state.last_caught_up_timestamp),

@@ -4,11 +4,11 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::{
     messages::{
-        AlterPartitionReassignmentsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
-        DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+        AddRaftVoterRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest, CreatePartitionsRequest,
+        CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
         DescribeLogDirsRequest, DescribeQuorumRequest, ElectLeadersRequest, FetchRequest,
         IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest,
-        MetadataRequest, ProduceRequest, RequestHeader, UnregisterBrokerRequest,
+        MetadataRequest, ProduceRequest, RemoveRaftVoterRequest, RequestHeader, UnregisterBrokerRequest,
     },
     protocol::{Decodable, Encodable, HeaderVersion, Message, Request, StrBytes},
 };
@@ -62,6 +62,8 @@ calls! {
     AlterPartitionReassignmentsRequest, "AlterPartitionReassignments", quorum::ALTER_PARTITION_REASSIGNMENTS;
     ListPartitionReassignmentsRequest, "ListPartitionReassignments", quorum::LIST_PARTITION_REASSIGNMENTS;
     UnregisterBrokerRequest, "UnregisterBroker", quorum::UNREGISTER_BROKER;
+    AddRaftVoterRequest, "AddRaftVoter", quorum::CHANGE_RAFT_VOTERS;
+    RemoveRaftVoterRequest, "RemoveRaftVoter", quorum::CHANGE_RAFT_VOTERS;
 }
 
 /// Why bytes are not an answer.

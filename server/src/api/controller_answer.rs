@@ -4,9 +4,9 @@
 use kafka_protocol::{
     error::ResponseError,
     messages::{
-        AlterConfigsResponse, AlterPartitionReassignmentsResponse, CreatePartitionsResponse, CreateTopicsResponse,
-        DeleteTopicsResponse, ElectLeadersResponse, IncrementalAlterConfigsResponse, InitProducerIdResponse,
-        MetadataResponse, UnregisterBrokerResponse,
+        AddRaftVoterResponse, AlterConfigsResponse, AlterPartitionReassignmentsResponse, CreatePartitionsResponse,
+        CreateTopicsResponse, DeleteTopicsResponse, ElectLeadersResponse, IncrementalAlterConfigsResponse,
+        InitProducerIdResponse, MetadataResponse, RemoveRaftVoterResponse, UnregisterBrokerResponse,
     },
 };
 
@@ -47,6 +47,8 @@ answers! {
         let mut partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
         partitions.any(|partition| is(partition.error_code))
     };
+    AddRaftVoterResponse: |answer, is| is(answer.error_code);
+    RemoveRaftVoterResponse: |answer, is| is(answer.error_code);
     UnregisterBrokerResponse: |answer, is| is(answer.error_code);
     // any broker answers these itself
     MetadataResponse: |_answer, _is| false;

@@ -25,6 +25,9 @@ pub(super) static REQUEST: Shape = Shape {
     .nullable_since(0)],
 };
 
+/// Kafka's lag of a replica that is not there.
+const INVALID_OFFSET_LAG: i64 = -1;
+
 /// Answers at once.
 pub(super) fn handle(context: &RequestContext, request: DescribeLogDirsRequest) -> Handling {
     let image = context.broker.controller.image();
@@ -39,6 +42,7 @@ pub(super) fn handle(context: &RequestContext, request: DescribeLogDirsRequest) 
         if asked.as_ref().is_none_or(wanted) {
             let partition = DescribeLogDirsPartition::default()
                 .with_partition_index(size.partition)
+                .with_offset_lag(if size.is_down { INVALID_OFFSET_LAG } else { 0 })
                 .with_partition_size(i64::try_from(size.size_bytes).unwrap_or(i64::MAX));
             topics.entry(&topic.name).or_default().push(partition);
         }

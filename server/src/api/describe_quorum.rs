@@ -41,8 +41,10 @@ pub(super) fn handle(context: &RequestContext, request: DescribeQuorumRequest) -
     }
     let controller = &context.broker.controller;
     let quorum = controller.quorum();
-    let nodes = nodes(&quorum, &controller.image());
-    let topic = TopicData::default().with_topic_name(TopicName(text(TOPIC))).with_partitions(vec![partition(quorum)]);
+    let image = controller.image();
+    let nodes = nodes(&quorum, &image);
+    let described = partition(quorum, &image, context.version);
+    let topic = TopicData::default().with_topic_name(TopicName(text(TOPIC))).with_partitions(vec![described]);
     let mut answer = DescribeQuorumResponse::default().with_error_code(NONE).with_topics(vec![topic]);
     if context.version >= 2 {
         answer = answer.with_nodes(nodes);
@@ -50,7 +52,12 @@ pub(super) fn handle(context: &RequestContext, request: DescribeQuorumRequest) -
     Handling::ready(&answer, context.version)
 }
 
-fn partition(quorum: Quorum) -> PartitionData {
+fn partition(quorum: Quorum, image: &Image, version: i16) -> PartitionData {
+    let directory = |id: i32| image.broker(id).map(|broker| broker.directory_id).filter(|_| version >= 2);
+    let state = |replica: QuorumReplica| {
+        let directory_id = directory(replica.broker_id).unwrap_or_default();
+        state(replica).with_replica_directory_id(directory_id)
+    };
     let states = |replicas: Vec<QuorumReplica>| replicas.into_iter().map(state).collect();
     PartitionData::default()
         .with_partition_index(0)

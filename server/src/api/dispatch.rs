@@ -8,12 +8,12 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use kafka_protocol::{
     messages::{
-        AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiKey, ApiVersionsRequest, CreatePartitionsRequest,
-        CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
-        DescribeLogDirsRequest, DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest,
-        ElectLeadersRequest, FetchRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest,
-        ListPartitionReassignmentsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
-        UnregisterBrokerRequest,
+        AddRaftVoterRequest, AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiKey, ApiVersionsRequest,
+        CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+        DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, DescribeProducersRequest,
+        DescribeQuorumRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest,
+        IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest,
+        MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest, RemoveRaftVoterRequest, UnregisterBrokerRequest,
     },
     protocol::{Decodable, Message, StrBytes},
 };
@@ -28,7 +28,7 @@ use super::{
         },
         Resource::{Cluster, Topic, TransactionalId},
     },
-    alter_configs, alter_partition_reassignments, api_versions,
+    add_raft_voter, alter_configs, alter_partition_reassignments, api_versions,
     context::{Broker, ConnectionInfo, RequestContext},
     create_partitions, create_topics, delete_records, delete_topics, describe_cluster, describe_configs,
     describe_log_dirs, describe_producers, describe_quorum, describe_topic_partitions, elect_leaders, fetch,
@@ -37,6 +37,7 @@ use super::{
     incremental_alter_configs, init_producer_id, list_offsets, list_partition_reassignments, metadata,
     offset_for_leader_epoch, produce,
     refusal::Refusal,
+    remove_raft_voter,
     reply::{Handling, ReplyHeader},
     unregister_broker,
 };
@@ -201,6 +202,20 @@ pub(super) static APIS: &[Api] = &[
         describe_topic_partitions,
         DescribeTopicPartitionsRequest,
         &[Access(Describe, Topic)]
+    ),
+    api!(
+        AddRaftVoter,
+        add_raft_voter,
+        AddRaftVoterRequest,
+        &[Access(Alter, Cluster)],
+        within | request | request.timeout_ms
+    ),
+    api!(
+        RemoveRaftVoter,
+        remove_raft_voter,
+        RemoveRaftVoterRequest,
+        &[Access(Alter, Cluster)],
+        within | _ | WAIT_DEFAULT_MS
     ),
 ];
 

@@ -41,6 +41,10 @@ impl ErrorCode for ControllerError {
             Self::ElectionNotNeeded => ResponseError::ElectionNotNeeded,
             Self::NoReassignmentInProgress => ResponseError::NoReassignmentInProgress,
             Self::BrokerNotRegistered(_) => ResponseError::BrokerIdNotRegistered,
+            Self::TimedOut(_) => ResponseError::RequestTimedOut,
+            Self::InconsistentClusterId => ResponseError::InconsistentClusterId,
+            Self::DuplicateVoter(_) => ResponseError::DuplicateVoter,
+            Self::VoterNotFound(_) => ResponseError::VoterNotFound,
             Self::Propose(error) => error.response_error(),
         }
     }

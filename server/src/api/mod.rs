@@ -10,6 +10,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "a handler owns its request, whether it keeps parts of it or not")]
 
 mod access;
+mod add_raft_voter;
 mod alter_configs;
 mod alter_partition_reassignments;
 mod api_versions;
@@ -42,6 +43,7 @@ mod offset_for_leader_epoch;
 mod partition_lookup;
 mod produce;
 mod refusal;
+mod remove_raft_voter;
 mod reply;
 mod resource;
 mod topic;

@@ -15,8 +15,8 @@ use kafka_protocol::{
 use super::*;
 use crate::{
     controller::{
-        Committed, Controller, ControllerConfig, ImageHandle, ImageListener, MetadataLog, ProposeError, Quorum,
-        QuorumReplica, SESSION_TIMEOUT_MS,
+        Changing, Committed, Controller, ControllerConfig, ImageHandle, ImageListener, MetadataLog, ProposeError,
+        Quorum, QuorumReplica, SESSION_TIMEOUT_MS, VoterChange, VoterError,
     },
     metadata::{Image, MetadataRecord, topic_config::BrokerDefaults},
     metrics::Registry,
@@ -40,6 +40,16 @@ impl MetadataLog for Memory {
 
     fn end_offset(&self) -> i64 {
         self.0.lock().unwrap().len() as i64
+    }
+
+    fn change_voters(&self, change: VoterChange) -> Changing<'_> {
+        Box::pin(std::future::ready(match change {
+            VoterChange::Add { broker_id: 1 | 2, .. } => Err(VoterError::Votes),
+            VoterChange::Remove { broker_id: 3 } => Err(VoterError::HasNoVote),
+            VoterChange::Remove { broker_id: 1 } => Err(VoterError::OnlyVoter),
+            VoterChange::Add { broker_id: 4, .. } => Err(VoterError::NotInTime("it has not caught up".into())),
+            _ => Ok(()),
+        }))
     }
 
     fn quorum(&self) -> Quorum {

@@ -33,11 +33,16 @@ pub struct ClusterConfig {
     pub raft_listener: SocketAddr,
     /// What other brokers are told to connect to, if it is not the listener.
     pub raft_advertised: Option<(String, u16)>,
-    /// The metadata quorum as it is formed; empty for a lone broker that may get company later.
+    /// The metadata quorum as it is formed, and whom to ask once it is; empty for a lone broker that may get company later.
     pub voters: Vec<Voter>,
 }
 
 impl ClusterConfig {
+    /// Whether a broker is among the voters of the list.
+    pub fn names(&self, broker_id: i32) -> bool {
+        self.voters.iter().any(|voter| voter.id == broker_id)
+    }
+
     /// `None` for a broker that is alone.
     pub(super) fn resolve(settings: &Settings<'_>, node_id: i32, plaintext: bool) -> Result<Option<Self>, ConfigError> {
         let voters = settings.first(&[VOTERS]).map(voters).transpose()?.unwrap_or_default();

@@ -56,6 +56,18 @@ pub enum ControllerError {
     /// BROKER_ID_NOT_REGISTERED (102).
     #[error("Broker ID {0} is not currently registered")]
     BrokerNotRegistered(i32),
+    /// REQUEST_TIMED_OUT (7).
+    #[error("{0}")]
+    TimedOut(String),
+    /// INCONSISTENT_CLUSTER_ID (104).
+    #[error("The cluster has another id.")]
+    InconsistentClusterId,
+    /// DUPLICATE_VOTER (126).
+    #[error("{0}")]
+    DuplicateVoter(String),
+    /// VOTER_NOT_FOUND (127).
+    #[error("{0}")]
+    VoterNotFound(String),
     /// KAFKA_STORAGE_ERROR (56) or NOT_CONTROLLER (41), as the log says.
     #[error(transparent)]
     Propose(#[from] ProposeError),

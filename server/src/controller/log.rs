@@ -2,7 +2,10 @@
 
 use std::{future::Future, pin::Pin};
 
-use super::quorum::Quorum;
+use super::{
+    quorum::Quorum,
+    voters::{VoterChange, VoterError},
+};
 use crate::metadata::MetadataRecord;
 
 /// Why records were not committed.
@@ -32,6 +35,9 @@ pub struct Committed {
 /// The answer of [`MetadataLog::propose`].
 pub type Proposing<'a> = Pin<Box<dyn Future<Output = Result<Committed, ProposeError>> + Send + 'a>>;
 
+/// The answer of [`MetadataLog::change_voters`].
+pub type Changing<'a> = Pin<Box<dyn Future<Output = Result<(), VoterError>> + Send + 'a>>;
+
 /// The log of metadata records.
 pub trait MetadataLog: Send + Sync {
     /// Appends the records as one batch: all of them are committed, or none. Resolves once they survive.
@@ -42,4 +48,9 @@ pub trait MetadataLog: Send + Sync {
 
     /// How its replicas stand, as this broker sees it.
     fn quorum(&self) -> Quorum;
+
+    /// Changes its replicas. A log that has one, and can have no other, refuses.
+    fn change_voters(&self, _: VoterChange) -> Changing<'_> {
+        Box::pin(std::future::ready(Err(VoterError::Alone)))
+    }
 }

@@ -29,6 +29,7 @@ mod serve;
 mod sessions;
 mod topics;
 mod transfers;
+mod voters;
 mod warnings;
 
 #[cfg(test)]
@@ -40,7 +41,7 @@ pub use configs::{ConfigChange, ConfigOp, NewConfigs, Resource};
 pub use controller::{BALANCE_INTERVAL_MS, Controller, ControllerConfig, SESSION_TIMEOUT_MS};
 pub use error::ControllerError;
 pub use handle::{ImageHandle, ImageListener};
-pub use log::{Committed, MetadataLog, ProposeError, Proposing};
+pub use log::{Changing, Committed, MetadataLog, ProposeError, Proposing};
 pub use message::{Answer, Leadership, MessageError, Order, OrderAnswer, Refused, Registration, Request};
 pub use peers::{Calling, MessageKind, Peers};
 pub use quorum::{Quorum, QuorumReplica};
@@ -48,3 +49,4 @@ pub use reassignment::Reassignment;
 pub use role::Role;
 pub use sessions::Heartbeat;
 pub use topics::{CreatedTopic, GrowTopic, NewTopic, TopicRef};
+pub use voters::{VoterChange, VoterError, VoterKey};

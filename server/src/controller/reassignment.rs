@@ -6,7 +6,7 @@ use super::{
     error::ControllerError::{self, InvalidReplicationFactor, NoSuchPartition},
     placement::check_assignment,
 };
-use crate::metadata::{Image, MetadataRecord, PartitionInfo, Replica, Topic};
+use crate::metadata::{Image, MetadataRecord, NO_BROKER, PartitionInfo, Replica, Topic};
 
 /// What shall happen to one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Controller {
     /// Lets a new log take the place of one that a broker lost: same broker, next incarnation.
     ///
     /// # Errors
-    /// The partition has no such replica, or no other.
+    /// The partition has no such replica, or too few others are in sync to go on without it.
     pub async fn replace_replica(
         &self,
         topic_id: uuid::Uuid,
@@ -56,9 +56,24 @@ impl Controller {
         replica: Replica,
     ) -> Result<(), ControllerError> {
         let _deciding = self.decide().await?;
-        let records = plan_replacement(&self.image.load(), topic_id, partition, replica)?;
+        let image = self.image.load();
+        let records = plan_replacement(&image, topic_id, partition, replica)?;
+        if !records.is_empty() && !goes_on_without(&image, topic_id, partition, replica) {
+            let what = "too few other replicas are in sync: it may hold the only copy of something".to_owned();
+            return Err(ControllerError::InvalidRequest(what));
+        }
         self.commit(&records).await
     }
+}
+
+/// Whether the members that are in sync, and that nobody takes the place of, are a majority without this one.
+fn goes_on_without(image: &Image, topic_id: uuid::Uuid, partition: i32, lost: Replica) -> bool {
+    let found = image.topic_by_id(topic_id).and_then(|topic| topic.partition(partition));
+    let Some(info) = found else { return false };
+    let stays = |one: &&Replica| info.wanted_on(one.broker_id).is_none_or(|wanted| wanted == **one);
+    let others = info.replicas.iter().filter(|one| one.broker_id != lost.broker_id).filter(stays);
+    let well = others.filter(|one| info.isr.contains(&one.broker_id) && image.is_available(one.broker_id));
+    well.count() > info.replicas.len() / 2
 }
 
 fn plan(
@@ -107,22 +122,34 @@ fn on_brokers(info: &PartitionInfo, ids: &[i32]) -> Vec<Replica> {
 /// Lets new logs take the places of all that a broker had. Those that nobody else has are told, and stay as they are: their broker
 /// makes them anew, empty, as Kafka's does.
 pub(super) fn plan_refill(image: &Image, broker_id: i32) -> Vec<MetadataRecord> {
-    let (mut records, mut alone) = (Vec::new(), 0);
+    let (mut records, mut replaced, mut alone) = (Vec::new(), 0, 0);
     for topic in image.topics() {
         for (partition, info) in (0..).zip(&topic.partitions) {
             let Some(lost) = info.wanted_on(broker_id) else { continue };
+            if info.isr.contains(&broker_id) && info.replicas.len() > 1 {
+                records.push(without(topic, partition, info, broker_id));
+            }
             match plan_replacement(image, topic.id, partition, lost) {
-                Ok(planned) => records.extend(planned),
+                Ok(planned) => {
+                    records.extend(planned);
+                    replaced += 1;
+                }
                 Err(_) => alone += 1,
             }
         }
     }
-    let replaced = records.len();
     tracing::warn!(broker_id, replaced, alone, "broker came with another data directory: its replicas are filled anew");
     if alone > 0 {
         tracing::error!(broker_id, alone, "partitions had their only replica on a data directory that is gone");
     }
     records
+}
+
+/// A broker is in sync no more, and leads nothing: until the leader says so itself, if there is one.
+fn without(topic: &Topic, partition: i32, info: &PartitionInfo, broker_id: i32) -> MetadataRecord {
+    let leader = if info.leader == broker_id { NO_BROKER } else { info.leader };
+    let isr = info.isr.iter().copied().filter(|id| *id != broker_id).collect();
+    MetadataRecord::PartitionState { topic_id: topic.id, partition, leader, leader_epoch: info.leader_epoch, isr }
 }
 
 /// Records that make the leader work towards these members.

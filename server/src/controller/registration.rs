@@ -9,6 +9,7 @@ use super::{
     message::{Answer, Refused, Registration},
     reassignment,
     sessions::{Heartbeat, Next},
+    voters::VoterChange,
 };
 use crate::metadata::{Broker, Endpoint, MetadataRecord};
 
@@ -32,7 +33,8 @@ impl Controller {
         }
         let broker_id = self.config.node_id;
         let known = image.broker(broker_id).is_some_and(|known| {
-            known.host == host && known.port == port && known.rack.as_deref() == rack && !known.fenced
+            let lone = known.raft.is_none() && !known.fenced;
+            known.host == host && known.port == port && known.rack.as_deref() == rack && lone
         });
         if !known {
             let (host, rack, incarnation) = (host.to_owned(), rack.map(str::to_owned), self.random.uuid());
@@ -151,17 +153,24 @@ impl Controller {
     /// BROKER_ID_NOT_REGISTERED.
     pub async fn unregister_broker(&self, broker_id: i32) -> Result<(), ControllerError> {
         let _deciding = self.decide().await?;
-        if self.image.load().broker(broker_id).is_none() {
+        let known = self.image.load().broker(broker_id).cloned();
+        if known.is_none() {
             return Err(ControllerError::BrokerNotRegistered(broker_id));
         }
+        let live = known.is_some_and(|known| !known.fenced && self.sessions().is_live(&known, self.now_ms()));
         self.commit(&[MetadataRecord::UnregisterBroker { broker_id }]).await?;
         self.sessions().end(broker_id);
+        // one that runs registers again, and must hear of it
+        if !live && let Err(error) = self.log.change_voters(VoterChange::Forget { broker_id }).await {
+            tracing::warn!(broker_id, %error, "metadata is still sent to a broker that was unregistered");
+        }
         Ok(())
     }
 }
 
 /// Whether the one that registers took the place of the one that is known. Two processes cannot have one port, so the other is
-/// gone, and need not be waited for. (Kafka waits for the end of its session all the same.)
+/// gone, and need not be waited for. (Kafka waits for the end of its session all the same.) A lone broker, without a port for
+/// others, was the only one that could write here.
 fn is_restart(known: &Broker, client: &Endpoint, raft: &Endpoint) -> bool {
-    known.raft.as_ref() == Some(raft) && known.host == client.host && known.port == client.port
+    known.raft.is_none() || known.raft.as_ref() == Some(raft) && known.host == client.host && known.port == client.port
 }

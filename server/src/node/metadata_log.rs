@@ -6,11 +6,12 @@ use tidemark_record::{BatchBuilder, BatchHeader, Records, batch, builder, compre
 
 use super::error::StartError;
 use crate::{
-    controller::{Committed, MetadataLog, ProposeError, Proposing, Quorum, QuorumReplica},
+    controller::{Changing, Committed, MetadataLog, ProposeError, Proposing, Quorum, QuorumReplica, VoterChange},
+    log::Log,
     metadata::{Image, MetadataRecord, NO_BROKER},
     os::clock::Clock,
     partition::{AppendError, AppendOptions, FetchParams, Partition},
-    raft::{NodeId, Role},
+    raft::{NodeId, Replica, Role},
 };
 
 /// How long a change of the metadata may wait for a majority.
@@ -47,6 +48,10 @@ impl MetadataLog for PartitionLog {
 
     fn end_offset(&self) -> i64 {
         self.partition.log_end_offset()
+    }
+
+    fn change_voters(&self, change: VoterChange) -> Changing<'_> {
+        Box::pin(self.change_members(change))
     }
 
     fn quorum(&self) -> Quorum {
@@ -142,6 +147,30 @@ pub(super) fn read_batches(
         offset = next;
     }
     Ok(())
+}
+
+/// What all records of a log add up to, those too that are not known to be committed.
+///
+/// # Errors
+/// Damage, or a record of a newer version.
+pub(super) fn replay_all(replica: &Replica) -> Result<Image, StartError> {
+    let (mut image, bounds) = (Image::default(), |log: &Log| (log.log_start_offset(), log.log_end_offset()));
+    let (mut offset, end) = replica.look(bounds).map_err(unreadable)?;
+    while offset < end {
+        let read = replica.look(|log| log.read(offset, READ_BYTES, true, end)).map_err(unreadable)?;
+        let mut bytes = Vec::new();
+        for slice in read.map_err(unreadable)?.slices {
+            let mut piece = vec![0; slice.len];
+            slice.file.read_exact_at(&mut piece, slice.position).map_err(unreadable)?;
+            bytes.extend(piece);
+        }
+        let next = hand_out(&bytes, &mut |_, records, _| records.iter().for_each(|record| image.apply(record)))?;
+        if next <= offset {
+            return Err(unreadable(format!("nothing follows offset {offset}")));
+        }
+        offset = next;
+    }
+    Ok(image)
 }
 
 /// Hands out the whole batches at the front; the offset behind the last.

@@ -9,6 +9,8 @@ mod error;
 mod metadata_log;
 #[allow(clippy::module_inception, reason = "the room's main type, named as the room")]
 mod node;
+pub mod recover;
+mod voters;
 
 pub use error::{RunError, StartError};
 pub use node::Node;

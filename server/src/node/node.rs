@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
-    cluster::{Cluster, Follower},
+    cluster::{Cluster, Follower, be_alone, end_groups, lead_metadata},
     error::{RunError, StartError},
     metadata_log::{self, PartitionLog},
 };
@@ -64,7 +64,13 @@ impl Node {
         let partitions =
             Arc::new(Partitions::new(config.partitions.clone(), storage.clone(), clock.clone(), metadata)?);
         let (metadata_log, node_id) = (partitions.metadata_log().clone(), config.controller.node_id);
+        if cluster.is_none() {
+            lead_metadata(&storage, &partitions).await?;
+        }
         let (image, applied) = metadata_log::replay(&metadata_log)?;
+        if cluster.is_none() {
+            be_alone(&storage, &partitions, &image, &random).await?;
+        }
         let links = cluster.as_ref().map(|cluster| cluster.links.clone());
         let follower = Arc::new(Follower::new(partitions.clone(), links.clone()));
         let log = PartitionLog { partition: metadata_log, clock: clock.clone(), node_id };
@@ -76,26 +82,8 @@ impl Node {
             None => controller,
         });
         let (host, port) = advertised(config, &listeners);
-        let cluster_id = storage.properties().cluster_id.clone();
-        if let Some(cluster) = &cluster {
-            let registration = Registration {
-                broker_id: node_id,
-                incarnation: random.uuid(),
-                directory_id: storage.properties().directory_uuid()?,
-                cluster_id,
-                client: Endpoint { host: host.clone(), port },
-                raft: cluster.raft_endpoint(),
-                rack: config.rack.clone(),
-            };
-            let rooms = (&partitions, &controller, &follower);
-            tokio::select! {
-                entered = cluster.enter(rooms, registration, stop.subscribe()) => entered?,
-                said_by = cluster.id_taken() => return Err(StartError::IdTaken { broker_id: node_id, said_by }),
-            }
-        } else {
-            follower.start(&controller)?;
-            controller.register_broker(&cluster_id, &host, port, config.rack.as_deref()).await?;
-        }
+        let rooms = (&partitions, &controller, &follower);
+        take_place(cluster.as_ref(), config, &storage, rooms, (&host, port), (&random, stop.subscribe())).await?;
         let broker = Arc::new(Broker {
             node_id,
             partitions: partitions.clone(),
@@ -143,12 +131,17 @@ impl Node {
         let scrubbed =
             registry.counter("tidemark_scrubbed_bytes_total", "bytes read in search of rot in sealed segments", &[]);
         let damaged = gauge("tidemark_log_damages", "offset ranges and whole logs that are damaged and refused");
+        let down = gauge(
+            "tidemark_replicas_down",
+            "replicas that take part in nothing: their group ended here, or their log is damaged",
+        );
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.gauge("tidemark_build_info", "1; the label says what runs", &version).set(1);
         move || {
             let dir = partitions.log_dir();
             let sizes = dir.partitions.iter().map(|partition| partition.size_bytes).sum::<u64>();
             count.set(dir.partitions.len() as i64);
+            down.set(dir.partitions.iter().filter(|partition| partition.is_down).count() as i64);
             bytes.set(i64::try_from(sizes).unwrap_or(i64::MAX));
             usable.set(dir.usable_bytes);
             syncs.raise_to(storage.journal_syncs());
@@ -195,6 +188,38 @@ impl Node {
 /// Clients are taken from now on.
 fn listening(listeners: Vec<Listener>) -> Result<Vec<Listener>, StartError> {
     listeners.into_iter().map(|listener| listener.listen().map_err(StartError::Listen)).collect()
+}
+
+/// Takes this broker's place among others, or alone; it is registered when this returns.
+async fn take_place(
+    cluster: Option<&Cluster>,
+    config: &Config,
+    storage: &Storage,
+    rooms: (&Arc<Partitions>, &Arc<Controller>, &Arc<Follower>),
+    (host, port): (&str, u16),
+    (random, stop): (&Random, watch::Receiver<bool>),
+) -> Result<(), StartError> {
+    let (partitions, controller, follower) = rooms;
+    let cluster_id = storage.properties().cluster_id.clone();
+    let Some(cluster) = cluster else {
+        follower.start(controller)?;
+        end_groups(partitions, stop)?;
+        return Ok(controller.register_broker(&cluster_id, host, port, config.rack.as_deref()).await?);
+    };
+    let broker_id = config.controller.node_id;
+    let registration = Registration {
+        broker_id,
+        incarnation: random.uuid(),
+        directory_id: storage.properties().directory_uuid()?,
+        cluster_id,
+        client: Endpoint { host: host.to_owned(), port },
+        raft: cluster.raft_endpoint(),
+        rack: config.rack.clone(),
+    };
+    tokio::select! {
+        entered = cluster.enter(storage, rooms, registration, stop) => entered,
+        said_by = cluster.id_taken() => Err(StartError::IdTaken { broker_id, said_by }),
+    }
 }
 
 /// What clients are told: as configured, else the first port.

@@ -2,6 +2,7 @@
 //!
 //! Not here: Kafka, Raft, any policy. This is the only room with `unsafe`.
 
+pub mod boot;
 pub mod budget;
 pub mod checksum;
 pub mod clock;

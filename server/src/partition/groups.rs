@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{partition::Partition, partitions::Partitions, presence::Presence};
-use crate::raft::{GroupError, Groups, Role};
+use crate::raft::{GroupError, Groups, NodeId, Role};
 
 /// A group that could not be started is tried again after so long.
 const RETRY_EVERY: Duration = Duration::from_secs(5);
@@ -45,13 +45,36 @@ impl Partitions {
         }
     }
 
-    /// Starts the group of the metadata's log.
+    /// Starts the group of the metadata's log. That of a lone broker becomes a group of one, called `node`.
     ///
     /// # Errors
-    /// Its log cannot be read.
-    pub async fn start_metadata_group(&self) -> Result<(), GroupError> {
+    /// Its log cannot be read, or written.
+    pub async fn start_metadata_group(&self, node: NodeId) -> Result<(), GroupError> {
         let groups = self.groups.get().ok_or(GroupError::NotRunning)?;
-        groups.start(&self.metadata_log().replica).await
+        let replica = &self.metadata_log().replica;
+        match replica.role() {
+            Role::Solo { .. } => groups.into_group(replica, node).await?,
+            _ => groups.start(replica).await?,
+        }
+        if replica.members().0 == [node] {
+            // there is nobody whose leadership could be waited for
+            groups.elect(replica).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether any partition here is a member of a group.
+    pub fn has_members(&self) -> bool {
+        self.all().iter().any(|partition| partition.replica.node().is_some())
+    }
+
+    /// Makes the metadata's log, of whose group this broker is the only member, one of a lone broker.
+    ///
+    /// # Errors
+    /// It is not the only member, or does not lead; or the disk's.
+    pub async fn end_metadata_group(&self) -> Result<(), GroupError> {
+        let groups = self.groups.get().ok_or(GroupError::NotRunning)?;
+        groups.into_solo(&self.metadata_log().replica).await
     }
 
     /// Stops all groups: nothing is written any more.
@@ -96,6 +119,7 @@ impl Partition {
         {
             tracing::debug!(%topic_id, partition, %error, "no election yet");
         }
-        true
+        // a group of one is started first, and ended once it leads
+        *presence != Presence::Solo || matches!(self.role(), Role::Solo { .. })
     }
 }

@@ -103,27 +103,57 @@ impl Partition {
         voters
     }
 
+    /// Members of its group that vote, and those that do not, by what its log holds; none of one with one replica.
+    pub fn members(&self) -> (Vec<NodeId>, Vec<NodeId>) {
+        self.replica.members()
+    }
+
     /// How its group is; none for a partition with one replica.
     pub fn group_status(&self) -> Option<GroupStatus> {
         self.groups.get()?.status(&self.replica).ok()
     }
 
-    /// Lets a member in: in the place of the voter that its broker had before, or to follow.
+    /// Lets a member in: in the place of the one that its broker had before, or to follow.
     ///
     /// # Errors
     /// This broker does not lead, or it did not come about in time.
-    pub async fn admit(&self, node: NodeId, voter: bool) -> Result<(), GroupError> {
+    pub async fn admit(&self, node: NodeId) -> Result<(), GroupError> {
         let groups = self.groups.get().ok_or(GroupError::NotRunning)?;
         let GroupStatus { voters, learners, .. } = groups.status(&self.replica)?;
-        let stands_in = voters.iter().any(|known| known.broker() == node.broker());
-        if voter && stands_in && !voters.contains(&node) {
-            let kept = voters.into_iter().filter(|known| known.broker() != node.broker());
+        let is_former = |known: &NodeId| known.broker() == node.broker() && *known != node;
+        if voters.iter().any(is_former) && !voters.contains(&node) {
+            let kept = voters.into_iter().filter(|known| !is_former(known));
             return groups.change(&self.replica, &kept.chain([node]).collect::<Vec<_>>()).await;
         }
-        if voters.contains(&node) || learners.contains(&node) {
-            return Ok(());
+        if !voters.contains(&node) && !learners.contains(&node) {
+            groups.learn(&self.replica, node).await?;
         }
-        groups.learn(&self.replica, node).await
+        let former: Vec<NodeId> = learners.into_iter().filter(is_former).collect();
+        if former.is_empty() { Ok(()) } else { groups.forget(&self.replica, &former).await }
+    }
+
+    /// Gives a vote to a member that follows.
+    ///
+    /// # Errors
+    /// This broker does not lead, or it did not come about in time.
+    pub async fn give_vote(&self, node: NodeId) -> Result<(), GroupError> {
+        self.groups.get().ok_or(GroupError::NotRunning)?.give_vote(&self.replica, node).await
+    }
+
+    /// Takes a member's vote; it goes on following.
+    ///
+    /// # Errors
+    /// This broker does not lead, or it did not come about in time.
+    pub async fn take_vote(&self, node: NodeId) -> Result<(), GroupError> {
+        self.groups.get().ok_or(GroupError::NotRunning)?.take_vote(&self.replica, node).await
+    }
+
+    /// Lets members go that have no vote.
+    ///
+    /// # Errors
+    /// This broker does not lead, or it did not come about in time.
+    pub async fn forget(&self, nodes: &[NodeId]) -> Result<(), GroupError> {
+        self.groups.get().ok_or(GroupError::NotRunning)?.forget(&self.replica, nodes).await
     }
 }
 

@@ -15,6 +15,7 @@
 //! Not here: the wire, topics' metadata, segments' bytes.
 
 mod append;
+mod damaged;
 mod delete_records;
 mod fetch;
 mod groups;
@@ -38,7 +39,7 @@ pub use fetch::{FetchError, FetchParams, Fetched, FetchedRecords, RecordSlice};
 pub use leadership::Leadership;
 pub use offsets::{FoundOffset, OffsetError, OffsetSpec};
 pub use partition::{Partition, ProducerDescription};
-pub use partitions::{LogDir, PartitionSize, Partitions, PartitionsConfig};
+pub use partitions::{LogDir, METADATA_LOG, PartitionSize, Partitions, PartitionsConfig};
 pub use retention::ClockTrust;
 pub use settings::{CompressionSetting, PartitionSettings};
 pub use validate::RecordErrors;

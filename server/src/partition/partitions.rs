@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
+    damaged::Orphans,
     partition::{Partition, Shared},
     presence::{Begin, Presence},
     settings::PartitionSettings,
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     metadata::{Image, PartitionInfo, Topic, TopicSettings, topic_config::BrokerDefaults},
     os::clock::Clock,
-    raft::{Durability, Groups, NodeId, Replica, ReplicaKey, ReplicaKind, Storage, StorageError},
+    raft::{Durability, Groups, Replica, ReplicaKey, ReplicaKind, Storage, StorageError},
 };
 
 /// Broker-wide settings of this room.
@@ -57,10 +58,14 @@ pub struct PartitionSize {
     pub partition: i32,
     /// Bytes of its segments.
     pub size_bytes: u64,
+    /// It takes part in nothing at the moment.
+    pub is_down: bool,
 }
 
 /// Kafka's id of `__cluster_metadata` (`Uuid.METADATA_TOPIC_ID`).
 const METADATA_TOPIC_ID: Uuid = Uuid::from_u128(1);
+/// The metadata's log, as storage knows it.
+pub const METADATA_LOG: ReplicaKey = (METADATA_TOPIC_ID, 0);
 const METADATA_DIR: &str = "__cluster_metadata-0";
 
 type ByTopic = HashMap<Uuid, BTreeMap<i32, Arc<Partition>>>;
@@ -100,6 +105,7 @@ pub struct Partitions {
     pub(super) metadata_roles: Arc<Notify>,
     /// Set in a cluster.
     pub(super) groups: Arc<OnceLock<Groups>>,
+    pub(super) orphans: Orphans,
 }
 
 impl Partitions {
@@ -120,7 +126,7 @@ impl Partitions {
             config.producer_id_expiration_ms,
         );
         settings.log.deletes = false;
-        let key = (METADATA_TOPIC_ID, 0);
+        let key = METADATA_LOG;
         let replica = match recovered.remove(&key) {
             Some(replica) => replica,
             None => storage.create_replica(key, METADATA_DIR, settings.log, metadata)?,
@@ -142,13 +148,8 @@ impl Partitions {
             roles: Arc::default(),
             metadata_roles,
             groups,
+            orphans: Orphans::default(),
         })
-    }
-
-    /// Members here whose log is damaged beyond serving: others must take their place.
-    pub fn to_be_replaced(&self) -> Vec<(Uuid, i32, NodeId)> {
-        let damaged = self.all().into_iter().filter(|partition| partition.replica.has_failed());
-        damaged.filter_map(|one| Some((one.topic_id(), one.partition_index(), one.replica.node()?))).collect()
     }
 
     /// Takes in the image that the metadata's log adds up to: opens its partitions, sets aside what it does not know.
@@ -395,6 +396,7 @@ impl Partitions {
             topic_id: partition.topic_id(),
             partition: partition.partition_index(),
             size_bytes: partition.size_bytes(),
+            is_down: partition.replica.is_down() || partition.replica.is_damaged(),
         };
         let partitions = self.all().iter().map(size).collect();
         LogDir { path: self.storage.dir().to_path_buf(), total_bytes, usable_bytes, partitions }

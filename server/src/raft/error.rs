@@ -70,6 +70,14 @@ pub enum StorageError {
         /// What is wrong.
         what: String,
     },
+    /// Recovering the cluster was interrupted.
+    #[error(
+        "{path} says that a recovery of its cluster has begun and not ended; run `tidemark cluster recover` again, with the same directories"
+    )]
+    Recovering {
+        /// The file.
+        path: PathBuf,
+    },
     /// A log's file is there and the system does not let it be read.
     #[error(
         "{path}: {cause}; nothing is lost yet: check the disk, the file's owner and the limit of open files, then start again"

@@ -1,12 +1,12 @@
 //! `meta.properties`: whose data directory this is, and in which format. Kafka's keys, and one of our own.
 
-use std::{io::IoSlice, path::Path};
+use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use uuid::Uuid;
 
-use super::error::StorageError;
+use super::{error::StorageError, whole_file};
 use crate::os::{
     disk::{OpenMode, SharedDisk},
     random::Random,
@@ -29,7 +29,14 @@ pub struct MetaProperties {
     pub quorum: Vec<(i32, String)>,
     /// Which replica of the metadata lies here: 0 for one that formed the cluster, more after a disk was lost.
     pub incarnation: u32,
+    /// How often an operator recovered the cluster after it had lost a majority.
+    pub recovery: u32,
+    /// A recovery has begun, and not come to its end here: how many there will have been.
+    pub recovering: Option<u32>,
 }
+
+/// Between a cluster's id and how often it was recovered.
+const RECOVERY_MARK: char = '#';
 
 /// An id as Kafka writes it.
 pub fn random_id(random: &Random) -> String {
@@ -37,6 +44,34 @@ pub fn random_id(random: &Random) -> String {
 }
 
 impl MetaProperties {
+    /// Reads what an existing directory says of itself.
+    ///
+    /// # Errors
+    /// The disk's, or a file that is none.
+    pub fn of(disk: &SharedDisk, dir: &Path) -> Result<Self, StorageError> {
+        Self::read(disk, &dir.join(FILE))
+    }
+
+    /// Whether there is a directory with such a file.
+    pub fn are_in(disk: &SharedDisk, dir: &Path) -> bool {
+        disk.exists(&dir.join(FILE))
+    }
+
+    /// What brokers call their cluster among themselves: a copy of a directory from before a recovery is of another one.
+    pub fn cluster_name(&self) -> String {
+        match self.recovery {
+            0 => self.cluster_id.clone(),
+            times => format!("{}{RECOVERY_MARK}{times}", self.cluster_id),
+        }
+    }
+
+    /// Belongs to the cluster of that name from now on.
+    pub(super) fn set_cluster_name(&mut self, name: &str) {
+        let parts = name.split_once(RECOVERY_MARK).and_then(|(id, times)| Some((id, times.parse().ok()?)));
+        let (id, recovery) = parts.unwrap_or((name, 0));
+        (self.cluster_id, self.recovery) = (id.to_owned(), recovery);
+    }
+
     /// The directory's id as a number.
     ///
     /// # Errors
@@ -63,7 +98,8 @@ impl MetaProperties {
         if !disk.exists(&path) {
             let cluster_id = if lone { random_id(random) } else { String::new() };
             let directory_id = random_id(random);
-            let fresh = Self { cluster_id, node_id, directory_id, quorum: Vec::new(), incarnation: 0 };
+            let (quorum, incarnation, recovery, recovering) = (Vec::new(), 0, 0, None);
+            let fresh = Self { cluster_id, node_id, directory_id, quorum, incarnation, recovery, recovering };
             fresh.write(disk, dir)?;
             return Ok(fresh);
         }
@@ -98,12 +134,14 @@ impl MetaProperties {
         let quorum = value("tidemark.quorum").unwrap_or_default();
         let quorum =
             parse_quorum(&quorum).ok_or_else(|| damaged("tidemark.quorum is no list of ID:DIRECTORY".into()))?;
-        let incarnation = match value("tidemark.incarnation") {
-            Ok(text) => text.parse().map_err(|_| damaged("tidemark.incarnation is no number".into()))?,
-            Err(_) => 0,
+        let number = |key: &str| match value(key) {
+            Ok(text) => text.parse().map_err(|_| damaged(format!("{key} is no number"))),
+            Err(_) => Ok(0),
         };
+        let (incarnation, recovery) = (number("tidemark.incarnation")?, number("tidemark.recovery")?);
+        let recovering = Some(number("tidemark.recovering")?).filter(|times| *times > 0);
         let (cluster_id, directory_id) = (value("cluster.id")?, value("directory.id")?);
-        Ok(Self { cluster_id, node_id, directory_id, quorum, incarnation })
+        Ok(Self { cluster_id, node_id, directory_id, quorum, incarnation, recovery, recovering })
     }
 
     pub(super) fn write(&self, disk: &SharedDisk, dir: &Path) -> Result<(), StorageError> {
@@ -111,17 +149,18 @@ impl MetaProperties {
             "version=1\ncluster.id={}\nnode.id={}\ndirectory.id={}\ntidemark.format={FORMAT}\n",
             self.cluster_id, self.node_id, self.directory_id
         );
-        if !self.quorum.is_empty() {
+        if !self.quorum.is_empty() || self.incarnation > 0 {
             let quorum = self.quorum.iter().map(|(id, directory)| format!("{id}:{directory}"));
             let (quorum, incarnation) = (quorum.collect::<Vec<_>>().join(","), self.incarnation);
             text.push_str(&format!("tidemark.quorum={quorum}\ntidemark.incarnation={incarnation}\n"));
         }
-        let (path, temporary) = (dir.join(FILE), dir.join("meta.properties.tmp"));
-        let file = StorageError::at(&temporary, disk.open(&temporary, OpenMode::Create))?;
-        StorageError::at(&temporary, file.write_all_at(&[IoSlice::new(text.as_bytes())], 0))?;
-        StorageError::at(&temporary, file.sync_data())?;
-        StorageError::at(&path, disk.rename(&temporary, &path))?;
-        StorageError::at(dir, disk.sync_dir(dir))
+        if self.recovery > 0 {
+            text.push_str(&format!("tidemark.recovery={}\n", self.recovery));
+        }
+        if let Some(times) = self.recovering {
+            text.push_str(&format!("tidemark.recovering={times}\n"));
+        }
+        whole_file::replace(disk, &dir.join(FILE), text.as_bytes())
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <data>/.lock  meta.properties      who owns the directory, and which format it has
+//! <data>/boot.properties             whether what was not synced may be lost
 //! <data>/journal/                    one stream for all replicas
 //! <data>/<topic>-<partition>/        one log each; `…-stray`: not in the metadata; `…-delete`: on its way out
 //! ```
@@ -14,6 +15,7 @@
 //! Locks, in the order they may nest: a replica's log or the list of replicas, then the journal's. Not here: Kafka's rules for
 //! batches, topics, APIs.
 
+mod boot;
 mod captured;
 mod carrier;
 mod checkpoint;
@@ -30,6 +32,8 @@ mod role;
 mod room;
 mod scrub;
 mod storage;
+mod survivor;
+mod whole_file;
 
 #[cfg(test)]
 mod tests;
@@ -43,3 +47,4 @@ pub use node_id::NodeId;
 pub use replica::{Appending, Durability, Replica};
 pub use role::Role;
 pub use storage::{ReplicaKey, ReplicaKind, Storage, StorageConfig};
+pub use survivor::{Sole, Standing};

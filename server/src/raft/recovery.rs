@@ -41,6 +41,16 @@ pub(super) struct Found {
     pub last: Captured,
 }
 
+impl Found {
+    /// Gives up a member whose promises may be lost. One that is its whole group promised nothing to others, and goes on, as a
+    /// replica that is alone does. Whether that is news.
+    fn give_up(&mut self) -> bool {
+        let Some(member) = self.last.member.as_mut().filter(|member| !member.kept.given_up) else { return false };
+        member.kept.given_up = !matches!(&self.state, State::Open(log) if member.is_alone(log));
+        member.kept.given_up
+    }
+}
+
 struct Rebuild<'a> {
     disk: &'a SharedDisk,
     dir: &'a Path,
@@ -56,6 +66,15 @@ struct Rebuild<'a> {
     mended: bool,
 }
 
+/// What a start knows of the one before, and what for it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Circumstances {
+    /// What was only in the page cache may be lost.
+    pub uncached: bool,
+    /// Members that were given up are opened all the same: an operator looks at them.
+    pub opens_given_up: bool,
+}
+
 /// Reads journal and logs, and readies the journal to go on.
 ///
 /// # Errors
@@ -65,6 +84,7 @@ pub(super) fn recover(
     dir: &Path,
     config: JournalConfig,
     random: &Random,
+    Circumstances { uncached, opens_given_up }: Circumstances,
 ) -> Result<Recovered, StorageError> {
     let recovery = journal::recover(disk, &dir.join("journal"), config)?;
     for damage in recovery.damage() {
@@ -101,7 +121,13 @@ pub(super) fn recover(
     if !recovery.damage().is_empty() {
         rebuild.give_up_members();
     }
-    rebuild.refuse_given_up();
+    // the newest checkpoint would say who was given up before
+    if uncached || recovery.bad_checkpoint().is_some() {
+        rebuild.give_up_uncached();
+    }
+    if !opens_given_up {
+        rebuild.refuse_given_up();
+    }
     rebuild.report();
     let Rebuild { replicas, next_replica_id, last_boot_epoch, mended, .. } = rebuild;
     let boot_epoch = last_boot_epoch.saturating_add(1);
@@ -200,8 +226,20 @@ impl Rebuild<'_> {
             if unknown {
                 found.last.member = Some(RecoveredMember::new(NodeId::default(), None));
             }
-            if let Some(member) = &mut found.last.member {
-                member.kept.given_up = true;
+            found.give_up();
+        }
+    }
+
+    /// Under write caching a member acknowledges what the page cache alone has. Whoever may have lost that must not vote as if
+    /// it had it.
+    fn give_up_uncached(&mut self) {
+        for found in self.replicas.values_mut().filter(|found| found.last.unjournaled) {
+            if found.give_up() {
+                tracing::error!(
+                    log = found.dir,
+                    "the machine went down, and with it what write.caching had not synced"
+                );
+                self.mended = true;
             }
         }
     }
@@ -210,8 +248,7 @@ impl Rebuild<'_> {
     fn refuse_given_up(&mut self) {
         for found in self.replicas.values_mut() {
             if found.last.member.as_ref().is_some_and(|member| member.kept.given_up) {
-                let reason =
-                    "the journal lost what this member of a group may have promised: it must come back as a new one";
+                let reason = "what this member of a group has promised may be lost: it must come back as a new one";
                 tracing::error!(log = found.dir, reason);
                 found.state = State::Failed(reason.into());
             }

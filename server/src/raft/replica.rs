@@ -198,6 +198,17 @@ impl Replica {
         matches!(self.read().state, State::Failed(_))
     }
 
+    /// Whether another must take its place: its log cannot be used, or it is a member of a group and lost a part of its log, which
+    /// the others have.
+    pub fn is_damaged(&self) -> bool {
+        let held = self.read();
+        match &held.state {
+            State::Open(log) => held.member.is_some() && !log.quarantined().is_empty(),
+            State::Failed(_) => true,
+            State::Deleted => false,
+        }
+    }
+
     /// Becomes something else, and says so.
     pub(super) fn set_role(&self, role: Role) {
         if self.role() != role {

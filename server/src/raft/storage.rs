@@ -15,13 +15,14 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
+    boot,
     captured::Captured,
     checkpoint::{self, Keeper},
     error::{ReplicaError, StorageError},
     group::{Member, RecoveredMember, encode_membership, of_voters},
     meta_properties::MetaProperties,
     node_id::NodeId,
-    recovery,
+    recovery::{self, Circumstances},
     replica::{Durability, Replica, State},
     role::Role,
     room::Room,
@@ -54,6 +55,8 @@ pub struct StorageConfig {
     pub checkpoint_bytes: u64,
     /// How long a pass over all sealed segments takes, in search of rot.
     pub scrub_interval: Duration,
+    /// Opened to recover its cluster, not to serve: also where that was begun and interrupted.
+    pub recovers: bool,
     /// How the journal uses its files.
     pub journal: JournalConfig,
 }
@@ -68,6 +71,7 @@ impl StorageConfig {
             reserve_bytes: 64 << 20,
             checkpoint_bytes: 64 << 20,
             scrub_interval: SCRUB_INTERVAL,
+            recovers: false,
             journal: JournalConfig::default(),
         }
     }
@@ -215,9 +219,14 @@ impl Storage {
             _ => StorageError::Io { path: dir.clone(), cause },
         })?;
         let properties = MetaProperties::load_or_create(&disk, dir, (config.node_id, config.lone), random)?;
+        if properties.recovering.is_some() && !config.recovers {
+            return Err(StorageError::Recovering { path: dir.join("meta.properties") });
+        }
         // before anything is written, or a failure could come before the watch
         let file_system = disk.file_system(dir).ok();
-        let recovered = recovery::recover(&disk, dir, config.journal, random)?;
+        let (uncached, opens_given_up) = (boot::may_have_lost(&disk, dir), config.recovers);
+        let circumstances = Circumstances { uncached, opens_given_up };
+        let recovered = recovery::recover(&disk, dir, config.journal, random, circumstances)?;
         let shared = Arc::new(Shared {
             room: Room::new(disk.clone(), dir.clone(), config.reserve_bytes),
             disk,
@@ -252,6 +261,8 @@ impl Storage {
         if recovered.mended {
             storage.checkpoint()?;
         }
+        // not before it lies on the disk what was lost
+        boot::begin(&storage.shared.disk, dir)?;
         if !config.journal.inline_sync {
             let (keeper, interval) = (storage.clone(), config.scrub_interval);
             let run = move || checkpoint::run(&keeper, interval);
@@ -266,19 +277,27 @@ impl Storage {
         self.properties.load_full()
     }
 
-    /// Writes down which cluster the directory belongs to from now on. Durable when it returns.
+    /// Writes down which cluster the directory belongs to from now on, by the name that its brokers call it. Durable when it
+    /// returns.
     ///
     /// # Errors
     /// The disk's: nothing changed.
     pub fn join_cluster(
         &self,
-        cluster_id: &str,
+        cluster_name: &str,
         quorum: &[(i32, String)],
         incarnation: u32,
     ) -> Result<(), StorageError> {
+        self.rewrite_properties(|properties| {
+            properties.set_cluster_name(cluster_name);
+            (properties.quorum, properties.incarnation) = (quorum.to_vec(), incarnation);
+        })
+    }
+
+    /// Changes `meta.properties`. Durable when it returns.
+    pub(super) fn rewrite_properties(&self, change: impl FnOnce(&mut MetaProperties)) -> Result<(), StorageError> {
         let mut properties = MetaProperties::clone(&self.properties());
-        (properties.cluster_id, properties.quorum) = (cluster_id.to_owned(), quorum.to_vec());
-        properties.incarnation = incarnation;
+        change(&mut properties);
         properties.write(&self.shared.disk, &self.shared.dir)?;
         self.properties.store(Arc::new(properties));
         Ok(())
@@ -411,6 +430,10 @@ impl Storage {
         };
         match replica.take() {
             State::Open(log) => Ok(log.delete()?),
+            // whole, as far as it goes: what its place was given for is elsewhere
+            _ if entry.last.member.is_some_and(|member| member.kept.given_up) => {
+                self.remove_dir(&entry.dir, replica.id())
+            }
             _ => self.set_aside(&entry.dir, replica.id()),
         }
     }
@@ -434,6 +457,15 @@ impl Storage {
             self.shared.journal.append(&Record::DeleteReplica { replica: id }, None)?;
         }
         Ok(entry)
+    }
+
+    /// What a crash leaves of it is cleared away at the next start.
+    fn remove_dir(&self, name: &str, id: ReplicaId) -> Result<(), StorageError> {
+        let (disk, from) = (&self.shared.disk, self.shared.dir.join(name));
+        let doomed = self.shared.dir.join(format!("{name}.{}-delete", id.0));
+        StorageError::at(&from, disk.rename(&from, &doomed))?;
+        StorageError::at(&self.shared.dir, disk.sync_dir(&self.shared.dir))?;
+        StorageError::at(&doomed, disk.remove_dir_all(&doomed))
     }
 
     fn set_aside(&self, name: &str, id: ReplicaId) -> Result<(), StorageError> {
@@ -491,7 +523,8 @@ impl Storage {
         }
         let written = self.checkpoint();
         self.shared.journal.close()?;
-        written
+        written?;
+        boot::end(&self.shared.disk, &self.shared.dir)
     }
 
     pub(super) fn list(&self) -> MutexGuard<'_, Replicas> {

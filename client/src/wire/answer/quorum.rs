@@ -125,3 +125,13 @@ pub(in crate::wire) static UNREGISTER_BROKER: Shape = Shape {
         field("ErrorMessage", Kind::String).nullable_since(0),
     ],
 };
+
+/// AddRaftVoter and RemoveRaftVoter.
+pub(in crate::wire) static CHANGE_RAFT_VOTERS: Shape = Shape {
+    flexible_since: 0,
+    fields: &[
+        field("ThrottleTimeMs", Kind::Int32),
+        field("ErrorCode", Kind::Int16),
+        field("ErrorMessage", Kind::String).nullable_since(0),
+    ],
+};

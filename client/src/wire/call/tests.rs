@@ -198,6 +198,8 @@ fn answers_about_several_brokers_have_their_shapes() {
         ListPartitionReassignmentsResponse::default().with_topics(vec![topic])
     });
     holds::<UnregisterBrokerRequest>(|_| UnregisterBrokerResponse::default().with_error_message(Some(name("why"))));
+    holds::<AddRaftVoterRequest>(|_| AddRaftVoterResponse::default().with_error_message(Some(name("why"))));
+    holds::<RemoveRaftVoterRequest>(|_| RemoveRaftVoterResponse::default().with_error_message(None));
 }
 
 #[test]

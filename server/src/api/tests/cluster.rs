@@ -408,3 +408,36 @@ async fn brokers_are_forgotten_and_producer_ids_wait_for_a_controller() {
     pair.elect(None);
     assert_eq!(pair.client(2).ask(4, plain).await.error_code, CoordinatorLoadInProgress.code());
 }
+
+#[tokio::test]
+async fn votes_are_given_and_taken_and_what_cannot_be_is_named() {
+    let pair = Pair::new().await;
+    let add = |id: i32, directory: Uuid| {
+        AddRaftVoterRequest::default().with_cluster_id(None).with_voter_id(id).with_voter_directory_id(directory)
+    };
+    let (own, other) = (incarnation(3), incarnation(9));
+    for (request, expected) in [
+        (add(3, own), None),
+        (add(3, Uuid::nil()), None),
+        (add(3, own).with_cluster_id(Some("test-cluster".into())), None),
+        (add(3, own).with_cluster_id(Some("other".into())), Some(InconsistentClusterId)),
+        (add(3, other), Some(VoterNotFound)),
+        (add(2, Uuid::nil()), Some(DuplicateVoter)),
+        (add(4, Uuid::nil()), Some(RequestTimedOut)),
+    ] {
+        let answer = pair.client(2).ask(0, request).await;
+        assert_eq!(answer.error_code, expected.map_or(0, |error| error.code()), "{:?}", answer.error_message);
+        assert_eq!(answer.error_message.is_some(), answer.error_code != 0);
+    }
+    let remove = |id: i32| RemoveRaftVoterRequest::default().with_cluster_id(None).with_voter_id(id);
+    for (request, expected) in [
+        (remove(2), None),
+        (remove(2).with_voter_directory_id(other), Some(VoterNotFound)),
+        (remove(3), Some(VoterNotFound)),
+        (remove(1), Some(InvalidRequest)),
+        (remove(2).with_cluster_id(Some("other".into())), Some(InconsistentClusterId)),
+    ] {
+        let answer = pair.client(2).ask(0, request).await;
+        assert_eq!(answer.error_code, expected.map_or(0, |error| error.code()), "{:?}", answer.error_message);
+    }
+}

@@ -257,13 +257,32 @@ async fn leaders_are_written_down_and_moves_end_with_their_report() {
         controller.alter_reassignments(&[moved(None)], true).await,
         [Err(ControllerError::NoReassignmentInProgress)]
     );
-    let lost = Request::ReplaceReplica {
-        topic_id: controller.image().topic("t").unwrap().id,
+}
+
+#[tokio::test]
+async fn a_lost_log_is_replaced_while_most_others_are_in_sync() {
+    let cluster = Cluster::new().await;
+    let controller = &cluster.controllers[&1];
+    controller.create_topics(&[replicated("t", &[1, 2, 3])], false).await.remove(0).unwrap();
+    controller.create_topics(&[replicated("pair", &[1, 2])], false).await.remove(0).unwrap();
+    let lost = |topic: &str, broker_id| Request::ReplaceReplica {
+        topic_id: controller.image().topic(topic).unwrap().id,
         partition: 0,
-        replica: Replica::new(3, 1),
+        replica: Replica::new(broker_id, 0),
     };
-    assert_eq!(cluster.say(1, &lost).await, Answer::Done);
-    assert_eq!(cluster.partition("t", 0).wanted(), [Replica::new(3, 2), Replica::new(2, 0)]);
+    let too_few =
+        |answer: &Answer| matches!(answer, Answer::Refused(Refused::Failed(why)) if why.contains("the only copy"));
+    cluster.report(2, 3, &[2, 3], first_replicas(&[1, 2, 3])).await;
+    let asked = cluster.say(1, &lost("t", 3)).await;
+    assert!(too_few(&asked), "only 2 would be left: {asked:?}");
+    cluster.report(2, 3, &[1, 2, 3], first_replicas(&[1, 2, 3])).await;
+    assert_eq!(cluster.say(1, &lost("t", 3)).await, Answer::Done);
+    assert_eq!(cluster.partition("t", 0).wanted(), [Replica::new(1, 0), Replica::new(2, 0), Replica::new(3, 1)]);
+    assert_eq!(cluster.say(1, &lost("t", 3)).await, Answer::Done, "asked again");
+    let asked = cluster.say(1, &lost("t", 1)).await;
+    assert!(too_few(&asked), "nobody has filled the one on 3 yet: {asked:?}");
+    let pair = cluster.say(1, &lost("pair", 1)).await;
+    assert!(too_few(&pair), "two replicas decide nothing without each other: {pair:?}");
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::{
     desk::{Desk, Rooms},
-    gather::{Came, belong, introduce},
-    join::{Joining, join, stay_known},
+    gather::{Came, belong, introduce, strayed},
+    join::{Asking, Joining},
     links::Links,
     member::Member,
     metadata::Metadata,
@@ -19,10 +19,10 @@ use super::{
     succession::succeed,
 };
 use crate::{
-    api::Broker,
+    api::Broker as Services,
     config::ClusterConfig,
     controller::{Controller, ImageListener, Registration},
-    metadata::{Endpoint, Image},
+    metadata::{Broker, Endpoint, Image},
     metrics::Registry,
     node::StartError,
     os::{network::Listener, random::Random},
@@ -69,7 +69,9 @@ impl Cluster {
         let bound = listener.local_addr().unwrap_or(config.raft_listener);
         let (host, port) = config.raft_advertised.clone().unwrap_or((bound.ip().to_string(), bound.port()));
         let raft = Endpoint { host, port };
-        let (cluster_id, incarnation) = (properties.cluster_id.clone(), properties.directory_uuid()?);
+        // a lone broker's cluster has no other broker that could know it
+        let cluster_id = if properties.quorum.is_empty() { String::new() } else { properties.cluster_name() };
+        let incarnation = properties.directory_uuid()?;
         let identity = Identity { cluster_id, broker_id, incarnation };
         let seams = Seams { random: random.clone(), ..Seams::default() };
         let transport = Transport::new(identity, TransportConfig::default(), seams, registry);
@@ -81,7 +83,7 @@ impl Cluster {
             said_by = taken(&transport) => return Err(StartError::IdTaken { broker_id, said_by }),
         };
         let properties = storage.properties();
-        transport.join_cluster(&properties.cluster_id);
+        transport.join_cluster(&properties.cluster_name());
         let links = Links { transport, desk: Arc::downgrade(&desk), broker_id };
         let (node, voters) = (NodeId::new(broker_id, properties.incarnation), properties.quorum.iter());
         let voters = voters.map(|(id, _)| NodeId::new(*id, 0)).collect();
@@ -103,6 +105,7 @@ impl Cluster {
     /// The metadata's log cannot be read, or the disk's.
     pub async fn enter(
         &self,
+        storage: &Storage,
         rooms: (&Arc<Partitions>, &Arc<Controller>, &Arc<Follower>),
         registration: Registration,
         stop: watch::Receiver<bool>,
@@ -115,11 +118,23 @@ impl Cluster {
             Rooms { groups: groups.clone(), controller: controller.clone(), partitions: partitions.clone(), links };
         self.desk.open(rooms);
         until_stopped(TaskKind::Succession, stop.clone(), succeed(self.links.transport.clone(), groups));
-        partitions.start_metadata_group().await?;
-        let voter = self.config.voters.iter().any(|voter| voter.id == self.node.broker());
-        let joining = Joining { node: self.node, voter, raft: self.raft.clone() };
-        if self.came == Came::Anew {
-            join(&self.links, &self.config, &joining).await;
+        partitions.start_metadata_group(self.node).await?;
+        // brokers that no list of voters names
+        for known in controller.image().brokers().filter(|known| !self.config.names(known.id)) {
+            self.links.set_peer(known);
+        }
+        let (voters, learners) = partitions.metadata_log().members();
+        let known = voters.contains(&self.node) || learners.contains(&self.node);
+        let mut asking = Asking {
+            links: &self.links,
+            config: &self.config,
+            joining: Joining { node: self.node, raft: self.raft.clone() },
+            others: voters.iter().map(|voter| voter.broker()).collect(),
+        };
+        tokio::select! {
+            () = asking.join(), if !known => {}
+            strayed = strayed(&self.links.transport, storage, &self.config), if !known => return Err(strayed),
+            else => {}
         }
         let metadata = Metadata { partitions: partitions.clone(), controller: controller.clone() };
         until_stopped(TaskKind::Metadata, stop.clone(), metadata.run());
@@ -133,13 +148,10 @@ impl Cluster {
             stopped: self.stopped.clone(),
         };
         tasks::spawn(TaskKind::Membership, member.run());
-        if self.came == Came::Anew {
-            tokio::select! {
-                () = self.registered(controller, incarnation) => {}
-                () = stay_known(&self.links, &self.config, &joining) => {}
-            }
-        } else {
-            self.registered(controller, incarnation).await;
+        tokio::select! {
+            () = self.registered(controller, incarnation) => {}
+            () = asking.stay_known() => {}
+            strayed = strayed(&self.links.transport, storage, &self.config) => return Err(strayed),
         }
         follower.start(controller)?;
         until_stopped(TaskKind::Groups, stop.clone(), partitions.clone().run_groups());
@@ -161,7 +173,7 @@ impl Cluster {
     }
 
     /// From now on requests of clients that come to other brokers are answered.
-    pub fn take_forwarded(&self, broker: &Arc<Broker>) {
+    pub fn take_forwarded(&self, broker: &Arc<Services>) {
         self.desk.take_forwarded(broker.clone());
     }
 
@@ -237,11 +249,9 @@ impl Follower {
 impl ImageListener for Arc<Follower> {
     fn image_changed(&self, old: &Image, new: &Image) {
         if let Some(links) = &self.links {
-            for broker in new.brokers() {
-                if let Some(Endpoint { host, port }) = &broker.raft {
-                    links.transport.set_peer(broker.id, host, *port);
-                }
-            }
+            // one that was there already may be elsewhere by now, as a newer list of voters says
+            let is_news = |broker: &&Broker| old.broker(broker.id).is_none_or(|known| known.raft != broker.raft);
+            new.brokers().filter(is_news).for_each(|broker| links.set_peer(broker));
         }
         let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         if *started {

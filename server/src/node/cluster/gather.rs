@@ -16,7 +16,7 @@ use crate::{
     node::StartError,
     os::random::Random,
     raft::{Storage, random_id},
-    transport::{Lane, Transport},
+    transport::{CallError, Lane, NotAdmitted, Transport},
 };
 
 const ASK_WITHIN: Duration = Duration::from_secs(1);
@@ -51,7 +51,7 @@ pub(in crate::node) async fn belong(
     random: &Random,
 ) -> Result<Came, StartError> {
     let properties = storage.properties();
-    if !properties.cluster_id.is_empty() {
+    if !properties.quorum.is_empty() {
         return Ok(Came::of(properties.incarnation));
     }
     let voters: Vec<i32> = config.voters.iter().map(|voter| voter.id).collect();
@@ -63,6 +63,7 @@ pub(in crate::node) async fn belong(
             Verdict::Form(quorum) => (random_id(random), quorum, 0),
             Verdict::Formed { cluster_id, quorum } => (cluster_id, quorum, 0),
             Verdict::Join { cluster_id, quorum } => (cluster_id, quorum, (random.u64() as u32).max(1)),
+            Verdict::Grow(quorum) => (own.cluster_id.clone(), quorum, properties.incarnation),
             Verdict::Refuse(why) => return Err(StartError::Cluster(why)),
             Verdict::Wait(missing) => {
                 if told.elapsed() > TELL_EVERY {
@@ -84,7 +85,7 @@ pub(in crate::node) fn hello(storage: &Storage, config: &ClusterConfig) -> Hello
     let properties = storage.properties();
     let voters = config.voters.iter().map(|voter| format!("{}@{}:{}", voter.id, voter.host, voter.port));
     Hello {
-        cluster_id: properties.cluster_id.clone(),
+        cluster_id: properties.cluster_name(),
         directory_id: properties.directory_id.clone(),
         voters: voters.collect::<Vec<_>>().join(","),
         quorum: properties.quorum.clone(),
@@ -98,6 +99,27 @@ async fn ask(transport: &Transport, voters: &[i32], node_id: i32) -> BTreeMap<i3
         async move { Some((id, Hello::decode(&answer.await.ok()?)?)) }
     });
     join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// Resolves if a voter turns out to belong to another cluster: this broker's place is not here.
+pub(in crate::node) async fn strayed(transport: &Transport, storage: &Storage, config: &ClusterConfig) -> StartError {
+    let own = storage.properties();
+    loop {
+        for voter in config.voters.iter().filter(|voter| voter.id != own.node_id) {
+            let asked = transport.call(voter.id, Lane::Bulk, Kind::Hello as u8, vec![Bytes::new()], ASK_WITHIN);
+            let Err(CallError::NotAdmitted { why: NotAdmitted::Cluster { theirs }, .. }) = asked.await else {
+                continue;
+            };
+            // one that waits for its cluster has none yet
+            if !theirs.is_empty() {
+                let (own, id) = (&own.cluster_id, voter.id);
+                return StartError::Cluster(format!(
+                    "the directory holds the data of cluster {own}, and broker {id} belongs to cluster {theirs}: join it with an empty directory"
+                ));
+            }
+        }
+        tokio::time::sleep(TELL_EVERY).await;
+    }
 }
 
 /// Tells the transport where the voters are.

@@ -1,11 +1,13 @@
-//! A directory that did not form the cluster takes part in the metadata's log: it asks whoever leads it to be let in. A voter whose
-//! disk was lost takes the place of its former self; any other broker follows. Not here: how members are changed (`raft`).
+//! A directory that did not form the cluster takes part in the metadata's log: it asks whoever leads it to be let in. A broker whose
+//! disk was lost takes the place of its former self, with its vote if it had one; any other follows. Whom to ask is in the list of
+//! voters at first; those who are asked know who leads. Not here: how members are changed (`raft`).
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
-use super::{desk::Rooms, kind::Kind, links::Links};
+use super::{desk::Rooms, kind::Kind, links::Links, member::NO_MAJORITY};
 use crate::{
     config::ClusterConfig,
     metadata::Endpoint,
@@ -14,21 +16,21 @@ use crate::{
 };
 
 const ASK_EVERY: Duration = Duration::from_millis(500);
+/// How often somebody who looks at the log is told that nobody answers.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// One that is let in, and not registered, says again where it is: another may lead by now.
 const SAY_AGAIN_AFTER: Duration = Duration::from_secs(3);
 /// Longest host name of DNS.
 const HOST_BYTES_MAX: usize = 255;
 /// The answers.
 const IN: &[u8] = b"in";
-const NOT_LEADER: &[u8] = b"not leader";
+const NOT_LEADER: &[u8] = b"not leader ";
 
 /// Who asks to be let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::node) struct Joining {
     /// Its member of the metadata's log.
     pub node: NodeId,
-    /// Whether it is one of those that vote.
-    pub voter: bool,
     /// Where it can be called.
     pub raft: Endpoint,
 }
@@ -36,7 +38,6 @@ pub(in crate::node) struct Joining {
 impl Joining {
     fn encode(&self) -> Bytes {
         let mut body = self.node.as_u64().to_be_bytes().to_vec();
-        body.push(u8::from(self.voter));
         body.extend(self.raft.port.to_be_bytes());
         body.extend(self.raft.host.as_bytes());
         body.into()
@@ -44,42 +45,84 @@ impl Joining {
 
     fn decode(body: &[u8]) -> Option<Self> {
         let (node, rest) = body.split_first_chunk::<8>()?;
-        let (voter, rest) = rest.split_first()?;
         let (port, host) = rest.split_first_chunk::<2>()?;
-        if *voter > 1 || host.is_empty() || host.len() > HOST_BYTES_MAX {
+        if host.is_empty() || host.len() > HOST_BYTES_MAX {
             return None;
         }
         let raft = Endpoint { host: String::from_utf8(host.to_vec()).ok()?, port: u16::from_be_bytes(*port) };
-        Some(Self { node: NodeId::from(u64::from_be_bytes(*node)), voter: *voter == 1, raft })
+        Some(Self { node: NodeId::from(u64::from_be_bytes(*node)), raft })
     }
 }
 
-/// Asks until this member is let in. Every voter hears where it is: any of them may lead next.
-pub(in crate::node) async fn join(links: &Links, config: &ClusterConfig, joining: &Joining) {
-    while !asked(links, config, joining).await {
-        tokio::time::sleep(ASK_EVERY).await;
-    }
-    tracing::info!(node = %joining.node, "the metadata's log is followed");
+/// Those who are asked.
+#[derive(Debug)]
+pub(in crate::node) struct Asking<'a> {
+    pub links: &'a Links,
+    pub config: &'a ClusterConfig,
+    pub joining: Joining,
+    /// Brokers beside those of the list: who votes by what the log here holds, and who is said to lead.
+    pub others: BTreeSet<i32>,
 }
 
-/// Says it again and again.
-pub(in crate::node) async fn stay_known(links: &Links, config: &ClusterConfig, joining: &Joining) {
-    loop {
-        tokio::time::sleep(SAY_AGAIN_AFTER).await;
-        asked(links, config, joining).await;
+impl Asking<'_> {
+    /// Asks until this member is let in. All of them hear where it is: any may lead next.
+    pub async fn join(&mut self) {
+        let mut told = Instant::now();
+        while !self.asked().await {
+            if told.elapsed() > TELL_EVERY {
+                told = Instant::now();
+                let node = self.joining.node;
+                tracing::warn!(%node, next_step = NO_MAJORITY, "no broker leads the metadata, and lets this one in");
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        tracing::info!(node = %self.joining.node, "the metadata's log is followed");
     }
-}
 
-/// Whether somebody let it in.
-async fn asked(links: &Links, config: &ClusterConfig, joining: &Joining) -> bool {
-    let mut let_in = false;
-    for other in config.voters.iter().filter(|other| other.id != joining.node.broker()) {
-        match links.call(other.id, Lane::Bulk, Kind::Join, joining.encode()).await {
-            Ok(answer) => let_in |= *answer == *IN,
-            Err(error) => tracing::debug!(broker = other.id, %error, "not let in yet"),
+    /// Says it again and again.
+    pub async fn stay_known(&mut self) {
+        loop {
+            tokio::time::sleep(SAY_AGAIN_AFTER).await;
+            self.asked().await;
         }
     }
-    let_in
+
+    /// Whether somebody let it in.
+    async fn asked(&mut self) -> bool {
+        let mut let_in = false;
+        let listed = self.config.voters.iter().map(|voter| voter.id);
+        let all: BTreeSet<i32> = listed.chain(self.others.iter().copied()).collect();
+        for other in all.into_iter().filter(|other| *other != self.joining.node.broker()) {
+            match self.links.call(other, Lane::Bulk, Kind::Join, self.joining.encode()).await {
+                Ok(answer) if *answer == *IN => let_in = true,
+                Ok(answer) => {
+                    if let Some((leader, Endpoint { host, port })) = read_not_leader(&answer)
+                        && !self.config.names(leader)
+                    {
+                        self.links.transport.set_peer(leader, &host, port);
+                        self.others.insert(leader);
+                    }
+                }
+                Err(error) => tracing::debug!(broker = other, %error, "not let in yet"),
+            }
+        }
+        let_in
+    }
+}
+
+/// The answer of one that does not lead; with the leader's id and place behind it, where they are known.
+fn not_leader(leader: Option<(i32, &Endpoint)>) -> Bytes {
+    let place = |(id, Endpoint { host, port }): (i32, &Endpoint)| format!("{id}@{host}:{port}");
+    [NOT_LEADER, leader.map(place).unwrap_or_default().as_bytes()].concat().into()
+}
+
+fn read_not_leader(answer: &[u8]) -> Option<(i32, Endpoint)> {
+    let place = std::str::from_utf8(answer.strip_prefix(NOT_LEADER)?).ok()?;
+    let (id, address) = place.split_once('@')?;
+    let (host, port) = address.rsplit_once(':')?;
+    let fits = !host.is_empty() && host.len() <= HOST_BYTES_MAX;
+    let endpoint = Endpoint { host: host.to_owned(), port: port.parse().ok()? };
+    Some((id.parse().ok()?, endpoint)).filter(|_| fits)
 }
 
 /// Notes where a member is, and lets it in if this broker leads the metadata's log.
@@ -90,12 +133,16 @@ pub(super) async fn admit(rooms: &Rooms, from: Caller, body: &[u8]) -> Result<Ve
     }
     // where a live broker is, the metadata says: another with its id shall not draw its messages away
     let image = rooms.controller.image();
-    if !joining.voter && image.broker(from.broker_id).is_none_or(|known| known.fenced) {
+    if image.broker(from.broker_id).is_none_or(|known| known.fenced) {
         rooms.links.transport.set_peer(from.broker_id, &joining.raft.host, joining.raft.port);
     }
-    match rooms.partitions.metadata_log().admit(joining.node, joining.voter).await {
+    match rooms.partitions.metadata_log().admit(joining.node).await {
         Ok(()) => Ok(vec![Bytes::from_static(IN)]),
-        Err(GroupError::NotLeader { .. }) => Ok(vec![Bytes::from_static(NOT_LEADER)]),
+        Err(GroupError::NotLeader { leader }) => {
+            let leader = leader.and_then(|leader| image.broker(leader.broker()));
+            let place = leader.and_then(|leader| Some((leader.id, leader.raft.as_ref()?)));
+            Ok(vec![not_leader(place)])
+        }
         Err(error) => Err(Refusal::Answer(error.to_string())),
     }
 }
@@ -107,13 +154,21 @@ mod tests {
     #[test]
     fn who_joins_says_where_it_is_and_nonsense_is_refused() {
         let raft = Endpoint { host: "edge-7.example".into(), port: 9093 };
-        let joining = Joining { node: NodeId::new(4, 77), voter: false, raft };
+        let joining = Joining { node: NodeId::new(4, 77), raft };
         let body = joining.encode();
         assert_eq!(Joining::decode(&body), Some(joining));
-        assert!((0..12).all(|len| Joining::decode(&body[..len]).is_none()), "no host is no place");
-        let too_long = [&body[..11], &[b'h'; HOST_BYTES_MAX + 1]].concat();
+        assert!((0..11).all(|len| Joining::decode(&body[..len]).is_none()), "no host is no place");
+        let too_long = [&body[..10], &[b'h'; HOST_BYTES_MAX + 1]].concat();
         assert!(Joining::decode(&too_long).is_none());
-        assert!(Joining::decode(&[&body[..8], &[2], &body[9..]].concat()).is_none());
-        assert!(Joining::decode(&[&body[..11], &[0xff]].concat()).is_none(), "not UTF-8");
+        assert!(Joining::decode(&[&body[..10], &[0xff]].concat()).is_none(), "not UTF-8");
+    }
+
+    #[test]
+    fn who_does_not_lead_says_who_does() {
+        let leader = Endpoint { host: "core-2.example".into(), port: 9093 };
+        assert_eq!(read_not_leader(&not_leader(Some((2, &leader)))), Some((2, leader)));
+        for answer in [&not_leader(None)[..], IN, b"not leader 2@:1", b"not leader 2@h:70000", b"not leader h:1", b""] {
+            assert_eq!(read_not_leader(answer), None);
+        }
     }
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{desk::Desk, kind::Kind};
 use crate::{
     controller::{Calling, MessageKind, Peers},
+    metadata::{Broker, Endpoint},
     raft::{Carrier, CarrierError, Lane as GroupLane, NodeId},
     transport::{CallError, Caller, Lane, Service, Transport},
 };
@@ -32,6 +33,13 @@ pub(in crate::node) struct Links {
 }
 
 impl Links {
+    /// Takes in where the metadata says that a broker is.
+    pub fn set_peer(&self, broker: &Broker) {
+        if let Some(Endpoint { host, port }) = &broker.raft {
+            self.transport.set_peer(broker.id, host, *port);
+        }
+    }
+
     /// Calls a broker; this one is served on the spot.
     pub fn call(&self, to: i32, lane: Lane, kind: Kind, body: Bytes) -> BoxFuture<'static, Result<Bytes, CallError>> {
         if to != self.broker_id {

@@ -7,13 +7,18 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{kind::Kind, links::Links};
 use crate::{
-    controller::{Agent, Answer, Controller, Leadership, Registration, Request, Step, View},
+    controller::{Agent, Answer, Controller, Leadership, Refused, Registration, Request, Step, View},
     partition::Partitions,
     transport::Lane,
 };
 
 /// Which replicas are in sync changes without an event.
 const LOOK_EVERY_MS: i64 = 1000;
+/// How often somebody who looks at the log is told that no controller answers.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+/// What to do then.
+pub(super) const NO_MAJORITY: &str =
+    "start more than half of the metadata's voters; if their disks are lost: `tidemark cluster recover`";
 /// How long others get to take over before this broker stops all the same.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -37,6 +42,7 @@ impl Member {
         let now_ms = || i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
         let mut goodbye: Option<Instant> = None;
         let mut replaced_ms = i64::MIN;
+        let mut heard = Instant::now();
         loop {
             if *self.stop.borrow() && goodbye.is_none() {
                 goodbye = Some(Instant::now() + GOODBYE_WITHIN);
@@ -52,6 +58,13 @@ impl Member {
             match agent.next(&view) {
                 Step::Send(request) => {
                     let answer = self.ask(&request).await;
+                    let decides = !matches!(answer, None | Some(Answer::Refused(Refused::NotController { .. })));
+                    if decides || heard.elapsed() > TELL_EVERY {
+                        if !decides {
+                            tracing::warn!(next_step = NO_MAJORITY, "no controller answers: nothing can be decided");
+                        }
+                        heard = Instant::now();
+                    }
                     agent.answered(&request, answer, now_ms());
                     if let Some(why) = agent.refused() {
                         tracing::error!(?why, "the controller does not take this broker in");

@@ -38,7 +38,7 @@ pub(in crate::node) async fn reconcile(partitions: Arc<Partitions>, image: Image
     }
 }
 
-/// Moves that the metadata has in mind for partitions led here.
+/// Moves that the metadata has in mind for partitions led here, and that can be made: who comes must be up to be filled.
 fn wanted(image: &Image, partitions: &Partitions) -> Vec<((Uuid, i32), Vec<NodeId>)> {
     let mut wanted = Vec::new();
     for topic in image.topics() {
@@ -47,8 +47,10 @@ fn wanted(image: &Image, partitions: &Partitions) -> Vec<((Uuid, i32), Vec<NodeI
             let mut voters: Vec<NodeId> = target.iter().copied().map(NodeId::from).collect();
             voters.sort_unstable();
             let led = partitions.get(topic.id, index).filter(|partition| partition.role().leads());
+            let Some(now) = led.map(|partition| partition.voters()) else { continue };
+            let mut coming = voters.iter().filter(|node| !now.contains(node));
             // what is done already waits for the controller to hear of it
-            if led.is_some_and(|partition| partition.voters() != voters) {
+            if now != voters && coming.all(|node| image.is_available(node.broker())) {
                 wanted.push(((topic.id, index), voters));
             }
         }

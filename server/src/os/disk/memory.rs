@@ -97,6 +97,11 @@ impl Disk for MemoryDisk {
         Ok(u64::MAX)
     }
 
+    /// It has no life beyond its process.
+    fn boot_id(&self) -> io::Result<String> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     fn lock(&self, _path: &Path) -> io::Result<DiskLock> {
         Ok(Box::new(()))
     }

@@ -14,6 +14,7 @@ use std::{
 use rustix::fs::FlockOperation;
 
 use super::{DirEntry, Disk, DiskLock, File, FileSystem, OpenMode, SharedFile, SharedFileSystem};
+use crate::os::boot;
 
 /// The machine's file systems.
 #[derive(Debug, Clone, Copy, Default)]
@@ -94,6 +95,10 @@ impl Disk for RealDisk {
     fn total_space(&self, path: &Path) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(path)?;
         Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
+    }
+
+    fn boot_id(&self) -> io::Result<String> {
+        boot::id()
     }
 
     fn lock(&self, path: &Path) -> io::Result<DiskLock> {

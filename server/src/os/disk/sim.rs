@@ -34,6 +34,8 @@ struct State {
     syncs: u64,
     writes: u64,
     free_bytes: Option<u64>,
+    /// Before this disk's power came back for the last time.
+    power_cuts: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +145,8 @@ impl SimDisk {
         let known = names.clone();
         names.retain(|path, _| !orphan(path, &known));
         let files: Vec<Content> = state.files.iter().map(|content| content.after_power_cut(&random)).collect();
-        Self(Arc::new(Mutex::new(State { durable_names: names.clone(), names, files, ..State::default() })))
+        let power_cuts = state.power_cuts + 1;
+        Self(Arc::new(Mutex::new(State { durable_names: names.clone(), names, files, power_cuts, ..State::default() })))
     }
 
     /// The disk after kill -9 of the process: the page cache lives on.
@@ -151,7 +154,8 @@ impl SimDisk {
     pub fn process_killed(&self) -> Self {
         let state = self.state();
         let (names, durable_names, files) = (state.names.clone(), state.durable_names.clone(), state.files.clone());
-        Self(Arc::new(Mutex::new(State { names, durable_names, files, ..State::default() })))
+        let power_cuts = state.power_cuts;
+        Self(Arc::new(Mutex::new(State { names, durable_names, files, power_cuts, ..State::default() })))
     }
 }
 
@@ -365,6 +369,10 @@ impl Disk for SimDisk {
 
     fn total_space(&self, _path: &Path) -> io::Result<u64> {
         Ok(1 << 40)
+    }
+
+    fn boot_id(&self) -> io::Result<String> {
+        Ok(self.state().power_cuts.to_string())
     }
 
     fn lock(&self, path: &Path) -> io::Result<DiskLock> {

@@ -96,6 +96,11 @@ pub trait Disk: Send + Sync + Debug {
     /// # Errors
     /// The machine's.
     fn total_space(&self, path: &Path) -> io::Result<u64>;
+    /// Which life of the machine's page cache this is: once it is another, what was written before and not synced may be lost.
+    ///
+    /// # Errors
+    /// The machine does not tell.
+    fn boot_id(&self) -> io::Result<String>;
     /// Takes the lock file at `path` for this process until the guard is dropped.
     ///
     /// # Errors

@@ -74,7 +74,7 @@ fn told() -> (Completion, Durable) {
 impl Replica {
     /// Joins a group of one: first the frame that names the member, then one record with the group and a vote above all that was
     /// appended alone.
-    pub(super) fn join(&self, node: NodeId) -> Result<Durable, ReplicaError> {
+    pub(in crate::raft) fn join(&self, node: NodeId) -> Result<Durable, ReplicaError> {
         let Role::Solo { epoch } = self.role() else { return Err(self.not_leader()) };
         if self.durability() == Durability::Volatile {
             return Err(ReplicaError::Storage("a log in memory cannot be replicated".to_owned()));
@@ -90,6 +90,15 @@ impl Replica {
         drop(held);
         self.set_role(Role::Follower { leader: None, epoch: epoch.saturating_add(1) });
         Ok(durable)
+    }
+
+    /// Is alone from now on, as far as this process knows; the directory says otherwise until [`Self::join`].
+    pub(in crate::raft) fn forget_group(&self) {
+        let mut held = self.write();
+        let last = held.state.log().map_or(0, crate::log::Log::last_leader_epoch);
+        let epoch = held.member.take().map_or(0, |member| member.epoch()).max(last);
+        drop(held);
+        self.set_role(Role::Solo { epoch });
     }
 
     fn join_locked(&self, held: &mut Held, node: NodeId, epoch: i32, told: Completion) -> Result<(), String> {

@@ -110,6 +110,14 @@ impl Effect {
         }
     }
 
+    /// The members that it names, if it does.
+    pub fn into_members(self) -> Option<GroupMembership> {
+        match self {
+            Self::Membership(members) => Some(members),
+            _ => None,
+        }
+    }
+
     /// The words of the command frame that moves the log start.
     pub fn log_start_words(offset: i64) -> Vec<u8> {
         [&[COMMAND_LOG_START][..], &offset.to_be_bytes()].concat()
@@ -118,7 +126,7 @@ impl Effect {
 
 /// Whether an internal frame says who the members of a group are.
 pub fn names_members(frame: &[u8]) -> bool {
-    matches!(Effect::of_internal(frame), Effect::Membership(_))
+    Effect::of_internal(frame).into_members().is_some()
 }
 
 impl Frame {

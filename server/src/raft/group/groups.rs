@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, atomic::AtomicBool},
 };
 
 use openraft::Config;
@@ -55,6 +55,16 @@ pub struct Group {
     pub(super) receiving: Mutex<Option<Receiving>>,
     pub(super) started: tokio::time::Instant,
     pub(super) caught_up: Mutex<CaughtUp>,
+    /// Its core came to an end by itself, or is about to.
+    pub(super) ended: AtomicBool,
+    groups: Weak<Shared>,
+}
+
+impl Group {
+    /// The groups that it is one of, while there are any.
+    pub(super) fn groups(&self) -> Option<Groups> {
+        self.groups.upgrade().map(Groups)
+    }
 }
 
 impl std::fmt::Debug for Group {
@@ -72,6 +82,8 @@ struct Shared {
     config: Arc<Config>,
     timing: GroupTiming,
     running: RwLock<HashMap<ReplicaKey, Running>>,
+    /// Members of this broker that a leader called, and that do not run.
+    missed: Mutex<HashMap<ReplicaKey, NodeId>>,
 }
 
 /// A group with the replica that it is of.
@@ -90,7 +102,7 @@ impl Groups {
     /// Times that do not go together.
     pub fn new(carrier: Arc<dyn Carrier>, timing: GroupTiming) -> Result<Self, GroupError> {
         let config = config::config(timing).map_err(|error| GroupError::Refused(error.to_string()))?;
-        Ok(Self(Arc::new(Shared { carrier, config, timing, running: RwLock::default() })))
+        Ok(Self(Arc::new(Shared { carrier, config, timing, running: RwLock::default(), missed: Mutex::default() })))
     }
 
     /// Runs the group of a replica that was recovered or made as a member. It follows until it is elected.
@@ -98,6 +110,13 @@ impl Groups {
     /// # Errors
     /// The replica is alone, or its log cannot be read.
     pub async fn start(&self, replica: &Arc<Replica>) -> Result<(), GroupError> {
+        let (key, group) = self.build(replica).await?;
+        replica.group.store(Some(Arc::clone(&group)));
+        self.run(key, &group, replica);
+        Ok(())
+    }
+
+    async fn build(&self, replica: &Arc<Replica>) -> Result<(ReplicaKey, Arc<Group>), GroupError> {
         let node = replica.read().member.as_ref().map(|member| member.node).ok_or(GroupError::NoMember)?;
         let key = replica_key(replica)?;
         let (carrier, stall) = (Arc::clone(&self.0.carrier), self.0.timing.stall());
@@ -112,13 +131,40 @@ impl Groups {
             receiving: Mutex::default(),
             started: tokio::time::Instant::now(),
             caught_up: Mutex::default(),
+            ended: AtomicBool::new(false),
+            groups: Arc::downgrade(&self.0),
         });
-        replica.group.store(Some(Arc::clone(&group)));
+        Ok((key, group))
+    }
+
+    fn run(&self, key: ReplicaKey, group: &Arc<Group>, replica: &Arc<Replica>) {
         replica.follow_known_leader();
-        self.running().insert(key, (Arc::clone(&group), Arc::clone(replica)));
+        self.running().insert(key, (Arc::clone(group), Arc::clone(replica)));
+        self.missed().remove(&key);
         group.raft.run();
         purge::begin(replica);
-        Ok(())
+    }
+
+    /// Runs a group again whose core has ended. False if somebody stopped it meanwhile. Blocks on one sync of the journal.
+    ///
+    /// # Errors
+    /// What ended it has not passed.
+    pub(super) async fn restart(&self, ended: &Arc<Group>, replica: &Arc<Replica>) -> Result<bool, GroupError> {
+        let storage = |error: &dyn std::fmt::Display| GroupError::Storage(error.to_string());
+        // it has ended; what it has begun must not be written behind what is read now
+        let _ = ended.raft.shutdown().await;
+        replica.reopen_member().map_err(|error| storage(&error))?;
+        // openraft takes all that a log holds at its start for durable
+        let journal = &replica.shared.journal;
+        journal.sync_blocking(journal.written()).map_err(|error| storage(&error))?;
+        let (key, group) = self.build(replica).await?;
+        let found = replica.group.compare_and_swap(ended, Some(Arc::clone(&group)));
+        if !found.as_ref().is_some_and(|found| Arc::ptr_eq(found, ended)) {
+            let _ = group.raft.shutdown().await;
+            return Ok(false);
+        }
+        self.run(key, &group, replica);
+        Ok(true)
     }
 
     /// Stops the group of a replica; its log stays as it is.
@@ -145,6 +191,15 @@ impl Groups {
     pub(super) fn all_running(&self) -> Vec<(ReplicaKey, Running)> {
         let running = self.0.running.read().unwrap_or_else(PoisonError::into_inner);
         running.iter().map(|(key, running)| (*key, running.clone())).collect()
+    }
+
+    /// Whether a leader has called this member, which does not run here: there is somebody who could fill another in its place.
+    pub fn is_missed(&self, key: &ReplicaKey, node: NodeId) -> bool {
+        self.missed().get(key) == Some(&node)
+    }
+
+    pub(super) fn missed(&self) -> MutexGuard<'_, HashMap<ReplicaKey, NodeId>> {
+        self.0.missed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn group(&self, key: &ReplicaKey) -> Option<Running> {

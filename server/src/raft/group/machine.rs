@@ -69,12 +69,15 @@ impl RaftStateMachine<GroupTypes> for Machine {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Snapshot) -> io::Result<()> {
-        self.0.install_snapshot(meta, snapshot)
+        self.0.install_snapshot(meta, snapshot).inspect_err(|error| self.0.group_ends(error))
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<RaftSnapshot>> {
         let any = self.0.read().member.as_ref().is_some_and(|member| member.snapshot);
-        if any { self.0.take_snapshot().map(Some) } else { Ok(None) }
+        if !any {
+            return Ok(None);
+        }
+        self.0.take_snapshot().map(Some).inspect_err(|error| self.0.group_ends(error))
     }
 }
 
@@ -85,7 +88,7 @@ impl RaftSnapshotBuilder<GroupTypes> for Machine {
         if let Some(member) = &mut self.0.write().member {
             member.snapshot = true;
         }
-        self.0.take_snapshot()
+        self.0.take_snapshot().inspect_err(|error| self.0.group_ends(error))
     }
 }
 

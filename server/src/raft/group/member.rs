@@ -40,6 +40,17 @@ impl RecoveredMember {
         self.vote.map_or(0, |(term, _, _)| i32::try_from(term).unwrap_or(i32::MAX))
     }
 
+    /// Whether its group has no other member, by the newest frame in its log or known before that says so.
+    pub fn is_alone(&self, log: &Log) -> bool {
+        let known = self.kept.memberships.last();
+        let behind = known.map_or(0, |(index, ..)| index + 1);
+        let Ok(frames) = log.frames(behind, log.next_index(), FrameBytes::Headers) else { return false };
+        let internal = frames.iter().rev().filter(|frame| frame.header.is_internal());
+        let in_log = internal.map(|frame| Effect::of_internal(&frame.bytes)).find_map(Effect::into_members);
+        let newest = in_log.or_else(|| known.and_then(|(_, _, words)| membership::decode(words)));
+        newest.is_some_and(|members| members.nodes().all(|(node, _)| node.as_u64() == self.kept.node))
+    }
+
     /// What the log's first frame says; none for a log that a leader fills.
     pub fn first_words(&self) -> Option<&[u8]> {
         self.kept.memberships.first().filter(|(index, _, _)| *index == 0).map(|(_, _, words)| &**words)
@@ -91,6 +102,8 @@ pub struct Member {
     unapplied: VecDeque<Unapplied>,
     /// Whether a snapshot can be had.
     pub snapshot: bool,
+    /// It may promise nothing more: see `Replica::give_up`.
+    pub given_up: bool,
     /// Who waits for a proposed log start to be durable here.
     pub log_start_told: Vec<oneshot::Sender<()>>,
 }
@@ -126,6 +139,7 @@ impl Member {
             purged,
             unapplied: VecDeque::new(),
             snapshot: purged.is_some(),
+            given_up: recovered.kept.given_up,
             log_start_told: Vec::new(),
         };
         for (index, epoch, words) in &recovered.kept.memberships {
@@ -175,7 +189,7 @@ impl Member {
             vote: self.vote.map(|vote| (vote.leader_id.term, vote.leader_id.voted_for.as_u64(), vote.committed)),
             kept: MemberCheckpoint {
                 node: self.node.as_u64(),
-                given_up: false,
+                given_up: self.given_up,
                 committed,
                 memberships: memberships.collect(),
             },

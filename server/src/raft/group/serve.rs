@@ -47,7 +47,12 @@ impl Groups {
         let mut fields = Fields(body);
         let head = Head::decode(&mut fields)?;
         let found = self.group(&head.key).filter(|(group, _)| group.node == head.to);
-        let (group, replica) = found.ok_or(ServeError::NoSuchMember)?;
+        let Some((group, replica)) = found else {
+            if head.kind == Kind::Append && from.broker() != head.to.broker() {
+                self.missed().insert(head.key, head.to);
+            }
+            return Err(ServeError::NoSuchMember);
+        };
         let raft = group.raft.clone();
         match head.kind {
             Kind::Append => {

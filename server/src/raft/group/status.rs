@@ -16,7 +16,7 @@ use super::{
 };
 
 /// A change of members or leader is given up after so long; it may still happen.
-const CHANGE_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const CHANGE_WITHIN: Duration = Duration::from_secs(30);
 /// A voter that lacks committed entries for so long does not get the leadership.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(2);
 
@@ -146,12 +146,25 @@ impl Groups {
 
     async fn change_in_time(&self, replica: &Replica, voters: &[NodeId]) -> Result<(), GroupError> {
         let group = leading(replica)?;
-        let known: BTreeSet<NodeId> =
-            metrics(&group.raft).membership_config.membership().nodes().map(|(node, _)| *node).collect();
-        for node in voters.iter().filter(|node| !known.contains(node)) {
+        let membership = metrics(&group.raft).membership_config;
+        let nodes: BTreeSet<NodeId> = membership.membership().nodes().map(|(node, _)| *node).collect();
+        let known: BTreeSet<NodeId> = membership.voter_ids().collect();
+        for node in voters.iter().filter(|node| !nodes.contains(node)) {
             let added = group.raft.add_learner(*node, EmptyNode {}, true).await;
             added.map_err(|error| refused(error.into_api_error()))?;
         }
+        // openraft takes one for filled that it has not reached yet: if the log is short. Its vote would be needed at once
+        let end = metrics(&group.raft).last_log_index;
+        let has_it = |metrics: &RaftMetrics<GroupTypes>, node: &NodeId| {
+            let mut followers = metrics.replication.iter().flatten();
+            followers.any(|(known, matched)| known == node && matched.as_ref().map(|matched| matched.index) >= end)
+        };
+        let filled = |metrics: &RaftMetrics<GroupTypes>| {
+            let mut added = voters.iter().filter(|node| !known.contains(node));
+            metrics.state != ServerState::Leader || added.all(|node| has_it(metrics, node))
+        };
+        let wait = group.raft.wait(Some(CHANGE_WITHIN));
+        wait.metrics(filled, "logs of new members").await.map_err(|_| GroupError::Timeout("logs of new members"))?;
         let voters: BTreeSet<NodeId> = voters.iter().copied().collect();
         let changed = group.raft.change_membership(voters, false).await;
         let changed = changed.map_err(|error| refused(error.into_api_error()))?.log_id;
@@ -212,7 +225,7 @@ fn running(replica: &Replica) -> Result<Arc<Group>, GroupError> {
     replica.group.load_full().ok_or(GroupError::NotRunning)
 }
 
-fn leading(replica: &Replica) -> Result<Arc<Group>, GroupError> {
+pub(super) fn leading(replica: &Replica) -> Result<Arc<Group>, GroupError> {
     let group = running(replica)?;
     match metrics(&group.raft) {
         metrics if metrics.state == ServerState::Leader => Ok(group),
@@ -225,7 +238,7 @@ pub(super) fn metrics(raft: &Raft) -> RaftMetrics<GroupTypes> {
     raft.metrics().borrow_watched().clone()
 }
 
-fn refused(error: Option<ClientWriteError<GroupTypes>>) -> GroupError {
+pub(super) fn refused(error: Option<ClientWriteError<GroupTypes>>) -> GroupError {
     match error {
         Some(ClientWriteError::ForwardToLeader(other)) => GroupError::NotLeader { leader: other.leader_id },
         Some(error) => GroupError::Refused(error.to_string()),

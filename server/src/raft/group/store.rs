@@ -28,7 +28,9 @@ impl LogStore {
         let held = self.0.read();
         let log = held.state.log().map_err(io::Error::other)?;
         let purged = held.member.as_ref().and_then(|member| member.purged).map_or(0, |purged| purged.index + 1);
-        let frames = log.frames(start.max(purged), end, what).map_err(io::Error::other)?;
+        let frames = log.frames(start.max(purged), end, what);
+        drop(held);
+        let frames = frames.map_err(|error| self.0.cannot_read(error))?;
         Ok(frames.into_iter().map(Entry::stored).collect())
     }
 

@@ -16,6 +16,7 @@ use crate::{
 
 mod cluster;
 mod crash;
+mod ends;
 mod gated_disk;
 mod hostile;
 mod members;

@@ -52,11 +52,12 @@ impl Replica {
         let mut held = self.write();
         let mut entries = entries.into_iter().peekable();
         let mut on_durable = Some(on_durable);
-        let (mut written, mut appended) = (0, 0);
+        let (mut written, mut appended, mut members) = (0, 0, false);
         // asked once: write caching may begin at any moment, and a completion must not fall between the two
         let journaled = self.durability() == Durability::Journaled;
         while let Some(entry) = entries.next() {
             let last = entries.peek().is_none();
+            members |= !journaled && entry.get_membership().is_some();
             let way = match journaled {
                 true => Way::Journal(if last { on_durable.take() } else { None }),
                 false => Way::PageCache,
@@ -71,7 +72,9 @@ impl Replica {
         drop(held);
         self.shared.note_written(written);
         if let Some(on_durable) = on_durable {
-            self.count_unflushed(appended).map_err(io::Error::other)?;
+            // who is a member outlives a power cut, as votes do: a start must know whether others relied on this one
+            let flushed = if members { self.flush() } else { self.count_unflushed(appended) };
+            flushed.map_err(io::Error::other)?;
             on_durable(Ok(()));
         }
         Ok(())
@@ -128,7 +131,7 @@ impl Replica {
             Err(AppendError::Log(error)) => {
                 Err(io::Error::other(self.append_failed(&mut held.state, AppendError::Log(error))))
             }
-            Err(error) => Err(diverged(held, id, &error.to_string())),
+            Err(error) => Err(self.diverged(held, id, &error.to_string())),
         }
     }
 
@@ -169,9 +172,17 @@ impl Replica {
         let log = held.state.log().map_err(io::Error::other)?;
         let empty = log.first_index().map_err(io::Error::other)? == log.next_index();
         if !empty || id.index < log.next_index() {
-            return Err(diverged(held, id, "it does not follow the log's end"));
+            return Err(self.diverged(held, id, "it does not follow the log's end"));
         }
         self.reset(held, id.index, -1)
+    }
+
+    /// Two logs of one group that differ below what both hold must be seen, not mended in silence.
+    fn diverged(&self, held: &mut Held, id: &LogId, what: &str) -> io::Error {
+        let (next_index, end) = held.state.log().map_or((0, -1), |log| (log.next_index(), log.log_end_offset()));
+        let reason = format!("entry {id} does not fit the log, which ends at index {next_index}, offset {end}: {what}");
+        self.give_up(held, &reason);
+        io::Error::other(reason)
     }
 
     /// Empties the log, which goes on at `next_index`.
@@ -305,12 +316,6 @@ impl Replica {
         }
     }
 
-    /// openraft ends a group of which a write failed: this member leads nobody any more.
-    pub(super) fn group_ends(&self, error: &io::Error) {
-        tracing::error!(replica = self.id.0, %error, "the group's member here ends until the next start; the others go on");
-        self.set_role(Role::Follower { leader: None, epoch: self.role().epoch() });
-    }
-
     /// Takes committed frames: the high watermark moves, and with an order the log start. Whether that moved.
     pub(super) fn apply_frames(&self, frames: &[(LogId, Frame)]) -> io::Result<bool> {
         let mut held = self.write();
@@ -403,11 +408,4 @@ fn tell(told: Option<Told>, what: Result<Appending, ReplicaError>) {
 
 fn completion(on_durable: OnDurable) -> Completion {
     Box::new(move |result| on_durable(result.map_err(io::Error::other)))
-}
-
-/// Two logs of one group that differ below what both hold must be seen, not mended in silence.
-fn diverged(held: &Held, id: &LogId, what: &str) -> io::Error {
-    let (next_index, end) = held.state.log().map_or((0, -1), |log| (log.next_index(), log.log_end_offset()));
-    tracing::error!(index = id.index, term = id.leader_id.term, next_index, end, what, "entry does not fit this log");
-    io::Error::other(format!("entry {id} does not fit the log, which ends at index {next_index}, offset {end}: {what}"))
 }

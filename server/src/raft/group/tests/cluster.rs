@@ -224,7 +224,7 @@ impl Cluster {
         let heard = Arc::new(heard);
         replica.listen(heard.clone());
         replica.configure(log_config(), i64::MAX, i64::MAX);
-        if !matches!(replica.role(), Role::Solo { .. }) {
+        if !matches!(replica.role(), Role::Solo { .. }) && !replica.has_failed() {
             groups.start(&replica).await.unwrap();
         }
         let start = self.net.starts.fetch_add(1, Ordering::Relaxed);

@@ -232,3 +232,84 @@ async fn a_write_caching_group_survives_kills_and_truncations() {
         assert_eq!(agree(&cluster, end).await, sent);
     }
 }
+
+/// A member that acknowledges from the page cache, with entries that no sync covers.
+fn caching(disk: &SimDisk, voters: &[NodeId]) -> Arc<Storage> {
+    let storage = open_inline(disk).unwrap();
+    let replica = make(&storage, ReplicaKind::Voter { node: node(1), voters });
+    storage.set_write_caching(std::slice::from_ref(&replica), true).unwrap();
+    for index in 1..20 {
+        let entry = Entry::new(LogId::new_term_index(1, index), openraft::entry::RaftPayload::blank());
+        replica.append_entries([entry], Box::new(|_| ())).unwrap();
+    }
+    storage
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_end_of_the_machine_takes_the_vote_of_who_acknowledges_from_the_page_cache() {
+    let distrusted = |disk: &SimDisk| {
+        let storage = open_inline(disk).unwrap();
+        let (_, replica) = storage.replicas().pop().unwrap();
+        assert_eq!(replica.node(), Some(node(1)));
+        replica.has_failed()
+    };
+    let disk = fresh();
+    let storage = caching(&disk, &[node(1), node(2)]);
+    assert!(!distrusted(&disk.process_killed()));
+    let cut = disk.power_cut(1);
+    // what one start knows, the next must know: its page cache is the one that the machine has now
+    for _ in 0..3 {
+        assert!(distrusted(&cut.process_killed()) && distrusted(&cut));
+    }
+    storage.close().unwrap();
+    assert!(!distrusted(&disk.power_cut(2)), "all was synced when it stopped");
+
+    let disk = fresh();
+    let _alone = caching(&disk, &[node(1)]);
+    assert!(!distrusted(&disk.power_cut(3)), "nobody else relied on it, and nobody else could fill it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_lost_cached_entries_is_filled_under_another_name_while_most_others_have_them() {
+    let mut cluster = Cluster::of(3).await;
+    for broker in cluster.running.values() {
+        broker.storage.set_write_caching(std::slice::from_ref(&broker.replica), true).unwrap();
+    }
+    for round in 0..10 {
+        cluster.write_somewhere(round).await;
+    }
+    let lost = cluster.leader().await % 3 + 1;
+    cluster.kill(lost, |disk| disk.power_cut(4)).await;
+    cluster.start(lost).await;
+    let old = cluster.replica(lost).clone();
+    assert!(old.has_failed() && old.node() == Some(node(lost)));
+    let groups = cluster.running[&lost].groups.clone();
+    until("a leader misses it", || groups.is_missed(&KEY, node(lost))).await;
+    cluster.write_somewhere(10).await;
+
+    let storage = cluster.running[&lost].storage.clone();
+    storage.delete_replica(&old).unwrap();
+    assert!(cluster.disks[&lost].read_dir(Path::new("/data/broker")).unwrap().iter().all(|entry| entry.name != "t-0"));
+    let renamed = NodeId::new(lost, 1);
+    let replica = make(&storage, ReplicaKind::Learner { node: renamed });
+    cluster.run(lost, storage, replica).await;
+    let leader = &cluster.running[&cluster.leader().await];
+    let voters: Vec<NodeId> = (1..=3).map(|broker| if broker == lost { renamed } else { node(broker) }).collect();
+    leader.groups.change(&leader.replica, &voters).await.unwrap();
+    let end = cluster.write_somewhere(11).await.last_offset + 1;
+    assert_eq!(agree(&cluster, end).await, (0..=11).collect::<Vec<_>>());
+    assert!(!cluster.running[&lost].groups.is_missed(&KEY, node(lost)));
+
+    for broker in 1..=3 {
+        let replica = cluster.replica(broker).clone();
+        cluster.running[&broker].storage.set_write_caching(&[replica], true).unwrap();
+        cluster.kill(broker, |disk| disk.power_cut(5)).await;
+    }
+    for broker in 1..=3 {
+        cluster.start(broker).await;
+        assert!(
+            cluster.replica(broker).has_failed(),
+            "nobody elects: whatever each of them lost, the others may have lost"
+        );
+    }
+}

@@ -84,6 +84,9 @@ impl Disk for GatedDisk {
     fn total_space(&self, path: &Path) -> io::Result<u64> {
         self.disk.total_space(path)
     }
+    fn boot_id(&self) -> io::Result<String> {
+        self.disk.boot_id()
+    }
     fn lock(&self, path: &Path) -> io::Result<DiskLock> {
         self.disk.lock(path)
     }
