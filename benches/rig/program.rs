@@ -97,8 +97,8 @@ fn kafka_sh(dir: &Path, nodes: &[Node], args: &[&str]) -> Result<(), Failure> {
     if status.success() { Ok(()) } else { Err(format!("kafka.sh {args:?} failed").into()) }
 }
 
-/// Its jars are the installed ones; its data is the bench's. Gives the processes' ids.
-pub(super) fn start_kafka(dir: &Path, nodes: &[Node]) -> Result<Vec<u32>, Failure> {
+/// Its jars are the installed ones; its data is the bench's. Gives each process's id and command line.
+pub(super) fn start_kafka(dir: &Path, nodes: &[Node]) -> Result<Vec<(u32, Vec<String>)>, Failure> {
     let installed = std::env::var("HOME").map(|home| PathBuf::from(home).join(".cache/apache-kafka"))?;
     for entry in fs::read_dir(&installed)? {
         let entry = entry?;
@@ -109,8 +109,13 @@ pub(super) fn start_kafka(dir: &Path, nodes: &[Node]) -> Result<Vec<u32>, Failur
         }
     }
     kafka_sh(dir, nodes, &["up", &nodes.len().to_string()])?;
-    let pid = |node| Ok(fs::read_to_string(dir.join(format!("run/{node}.pid")))?.trim().parse()?);
-    (1..=nodes.len()).map(pid).collect()
+    let started = |node| {
+        let pid = fs::read_to_string(dir.join(format!("run/{node}.pid")))?.trim().parse()?;
+        let words = fs::read(format!("/proc/{pid}/cmdline"))?;
+        let words = words.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+        Ok((pid, words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()))
+    };
+    (1..=nodes.len()).map(started).collect()
 }
 
 pub(super) fn stop_kafka(dir: &Path, nodes: &[Node]) -> Result<(), Failure> {

@@ -5,14 +5,19 @@ use std::{
     fs,
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::PathBuf,
-    process::Child,
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
     Failure, Options, machine,
     program::{self, Kind},
 };
+
+/// How long a server may take to open its port.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One process of it.
 #[derive(Debug)]
@@ -22,6 +27,9 @@ pub(super) struct Node {
     /// Where the others of its cluster find it.
     pub peer_port: u16,
     pub dir: PathBuf,
+    /// Of Apache Kafka: how `kafka.sh` started it.
+    command: Vec<String>,
+    /// 0 if it does not run.
     pid: u32,
     child: Option<Child>,
 }
@@ -55,7 +63,7 @@ impl Server {
         let node = |(place, ports): (usize, &[u16])| {
             let dir = dir.join((place + 1).to_string());
             fs::create_dir_all(&dir)?;
-            Ok(Node { port: ports[0], peer_port: ports[1], dir, pid: 0, child: None })
+            Ok(Node { port: ports[0], peer_port: ports[1], dir, command: Vec::new(), pid: 0, child: None })
         };
         let mut nodes = ports.chunks(2).enumerate().map(node).collect::<Result<Vec<_>, Failure>>()?;
         if kind == Kind::Kafka {
@@ -71,34 +79,50 @@ impl Server {
     pub fn launch(&mut self) -> Result<(), Failure> {
         let since = Instant::now();
         self.spawn()?;
-        let patience = Duration::from_secs(120);
-        for place in 0..self.nodes.len() {
-            while TcpStream::connect((Ipv4Addr::LOCALHOST, self.nodes[place].port)).is_err() {
-                if since.elapsed() > patience || self.has_ended()? {
-                    return Err(format!("{} did not open its port; see its messages above", self.kind.name()).into());
-                }
-                std::thread::sleep(Duration::from_micros(200));
-            }
-        }
+        (0..self.nodes.len()).try_for_each(|place| self.await_port(place))?;
         self.started_in = since.elapsed();
+        Ok(())
+    }
+
+    /// Waits until one node takes clients.
+    pub fn await_port(&mut self, place: usize) -> Result<(), Failure> {
+        let since = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.nodes[place].port)).is_err() {
+            if since.elapsed() > PATIENCE || self.has_ended()? {
+                return Err(format!("{} did not open its port; see its messages above", self.kind.name()).into());
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
         Ok(())
     }
 
     /// Starts the processes only.
     pub fn spawn(&mut self) -> Result<(), Failure> {
         if self.kind == Kind::Kafka {
-            let pids = program::start_kafka(&self.dir, &self.nodes)?;
-            self.nodes.iter_mut().zip(pids).for_each(|(node, pid)| node.pid = pid);
+            let started = program::start_kafka(&self.dir, &self.nodes)?;
+            for (node, (pid, command)) in self.nodes.iter_mut().zip(started) {
+                (node.pid, node.command) = (pid, command);
+            }
             return Ok(());
         }
         // the last one first: the first one of a floor connects to the others
-        for place in (0..self.nodes.len()).rev() {
-            let mut command = program::command(self.kind, &self.program, &self.nodes, place)?;
-            let log = fs::File::create(log_of(&self.nodes[place]))?;
-            let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
-            self.nodes[place].pid = child.id();
-            self.nodes[place].child = Some(child);
-        }
+        (0..self.nodes.len()).rev().try_for_each(|place| self.spawn_node(place))
+    }
+
+    /// Starts the process of one node over its data, as it was started before.
+    pub fn spawn_node(&mut self, place: usize) -> Result<(), Failure> {
+        let mut command = match self.nodes[place].command.split_first() {
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).stdin(Stdio::null());
+                command
+            }
+            None => program::command(self.kind, &self.program, &self.nodes, place)?,
+        };
+        let node = &mut self.nodes[place];
+        let log = fs::File::create(log_of(node))?;
+        let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
+        (node.pid, node.child) = (child.id(), Some(child));
         Ok(())
     }
 
@@ -129,22 +153,27 @@ impl Server {
         self.nodes.len()
     }
 
-    /// `host:port` of all nodes that clients may connect to.
-    pub fn address(&self) -> String {
+    /// `host:port` of each node that clients may connect to.
+    pub fn addresses(&self) -> Vec<String> {
         let open = if self.kind.is_floor() { 1 } else { self.nodes.len() };
-        let addresses: Vec<_> = self.nodes[..open].iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
-        addresses.join(",")
+        self.nodes[..open].iter().map(|node| format!("127.0.0.1:{}", node.port)).collect()
+    }
+
+    /// The same in one text, as `bootstrap.servers` has it.
+    pub fn address(&self) -> String {
+        self.addresses().join(",")
     }
 
     /// Asks it to end, and waits.
     pub fn stop(&mut self) -> Result<(), Failure> {
         if self.kind == Kind::Kafka {
+            self.nodes.iter_mut().for_each(|node| node.pid = 0);
             return program::stop_kafka(&self.dir, &self.nodes);
         }
         for node in &mut self.nodes {
             let Some(mut child) = node.child.take() else { continue };
-            let pid = rustix::process::Pid::from_child(&child);
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+            kill_process(Pid::from_child(&child), Signal::TERM)?;
+            node.pid = 0;
             let status = child.wait()?;
             if !status.success() && self.kind == Kind::Tidemark {
                 return Err(format!("{} ended with {status}", self.kind.name()).into());
@@ -153,14 +182,18 @@ impl Server {
         Ok(())
     }
 
-    /// kill -9.
+    /// kill -9 of all its nodes.
     pub fn kill(&mut self) -> Result<(), Failure> {
-        if self.kind == Kind::Kafka {
-            return Err("Apache Kafka is only stopped".into());
-        }
-        for node in &mut self.nodes {
-            let Some(mut child) = node.child.take() else { continue };
-            child.kill()?;
+        (0..self.nodes.len()).try_for_each(|place| self.kill_node(place))
+    }
+
+    /// kill -9 of one node, if it runs.
+    pub fn kill_node(&mut self, place: usize) -> Result<(), Failure> {
+        let node = &mut self.nodes[place];
+        let (pid, child) = (std::mem::take(&mut node.pid), node.child.take());
+        let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
+        kill_process(pid, Signal::KILL)?;
+        if let Some(mut child) = child {
             child.wait()?;
         }
         Ok(())
@@ -173,8 +206,7 @@ impl Drop for Server {
         if let Err(error) = self.has_ended() {
             eprintln!("bench: {}: {error}", self.kind.name());
         }
-        let ended = if self.kind == Kind::Kafka { self.stop() } else { self.kill() };
-        if let Err(error) = ended.and_then(|()| Ok(fs::remove_dir_all(&self.dir)?)) {
+        if let Err(error) = self.kill().and_then(|()| Ok(fs::remove_dir_all(&self.dir)?)) {
             eprintln!("bench: {}: {error}", self.kind.name());
         }
     }

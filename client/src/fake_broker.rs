@@ -48,6 +48,8 @@ pub(crate) enum Fault {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) leader: i32,
+    /// A broker that lets whoever connects wait.
+    pub(crate) hanging: Option<i32>,
     /// Batches with their offsets.
     pub(crate) log: Vec<Bytes>,
     pub(crate) next_offset: i64,
@@ -90,6 +92,9 @@ impl FakeCluster {
             async move {
                 let id = address.strip_prefix("broker-").and_then(|rest| rest.split(':').next()?.parse().ok());
                 let id: i32 = id.ok_or(io::ErrorKind::NotFound)?;
+                if cluster.state().hanging == Some(id) {
+                    std::future::pending::<()>().await;
+                }
                 let (ours, theirs) = tokio::io::duplex(64 * 1024);
                 tasks::spawn(serve(cluster, id, theirs));
                 Ok(ours)

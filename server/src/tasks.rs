@@ -30,6 +30,8 @@ pub enum TaskKind {
     Groups,
     /// Changes the members of groups that are led here.
     Reconcile,
+    /// Finds new leaders for groups whose leader's broker is gone.
+    Succession,
     /// Lets one group give up what lies below its log start.
     Purge,
     /// Brings one group's member up again that ended here.

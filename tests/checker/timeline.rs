@@ -26,10 +26,11 @@ impl Waiting {
         self.since.get_or_insert((time_ns, fault));
     }
 
-    /// How long nothing was acknowledged, if this is the first again, and whose fault it was.
+    /// How long nothing was acknowledged, if this is the first again, or nobody waits any more: a client that was dropped waits for
+    /// nothing, however long it takes until somebody writes to the key again. And whose fault it was.
     fn end(&mut self, acked: bool, time_ns: u64, fault: usize) -> Option<(u64, usize)> {
         self.under_way = self.under_way.saturating_sub(1);
-        let (since_ns, whose) = self.since.filter(|_| acked)?;
+        let (since_ns, whose) = self.since.filter(|_| acked || self.under_way == 0)?;
         // who still waits has waited since now: one acknowledgement shows that the key is there
         self.since = (self.under_way > 0).then_some((time_ns, fault));
         Some((time_ns - since_ns, whose))

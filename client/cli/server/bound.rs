@@ -1,4 +1,4 @@
-//! Opens the ports before anything else is touched, so that a port in use changes nothing on the disk.
+//! Takes the ports before anything else is touched, so that a port in use changes nothing on the disk.
 
 use std::{
     io,
@@ -21,15 +21,22 @@ pub(super) struct Bound {
 /// Opens what the settings name.
 pub(super) fn bind(config: &Config) -> Result<Bound, Failure> {
     check_advertised(config)?;
-    let (kafka, kafka_address) = open(config.kafka_listener, "Kafka", "--listen")?;
-    let http = config.http_listener.map(|address| open(address, "HTTP", "--http (or --no-http)")).transpose()?;
-    let raft =
-        config.cluster.as_ref().map(|cluster| open(cluster.raft_listener, "other brokers", "--raft")).transpose()?;
+    // clients are refused until there is a broker behind the port: they go to another one meanwhile
+    let (kafka, kafka_address) = open(Listener::reserve, config.kafka_listener, "Kafka", "--listen")?;
+    let http = config.http_listener.map(|address| open(Listener::bind, address, "HTTP", "--http (or --no-http)"));
+    let raft = config.cluster.as_ref().map(|cluster| cluster.raft_listener);
+    let raft = raft.map(|address| open(Listener::bind, address, "other brokers", "--raft")).transpose()?;
+    let http = http.transpose()?;
     Ok(Bound { kafka, kafka_address, http, raft: raft.map(|(listener, _)| listener) })
 }
 
-fn open(address: SocketAddr, what: &str, flag: &str) -> Result<(Listener, SocketAddr), Failure> {
-    let listener = Listener::bind(address).map_err(|cause| {
+fn open(
+    how: fn(SocketAddr) -> io::Result<Listener>,
+    address: SocketAddr,
+    what: &str,
+    flag: &str,
+) -> Result<(Listener, SocketAddr), Failure> {
+    let listener = how(address).map_err(|cause| {
         let next = match cause.kind() {
             io::ErrorKind::AddrInUse => {
                 format!("another process listens there: stop it, or choose another port with {flag}; port 0 picks a free one")

@@ -2,7 +2,7 @@
 //! back. It ends when the producer is closed and all is settled. It sets a timer only while something is queued.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -34,6 +34,9 @@ use crate::{
     retry::after,
 };
 
+/// A broker that takes no connection and refuses none, for so long, may not lead any more what it led: that is asked again.
+const DOUBT_AFTER: Duration = Duration::from_secs(1);
+
 /// What the task waits for.
 enum Event {
     /// A broker can be reached, or not.
@@ -57,7 +60,8 @@ struct Sender {
     shared: Arc<Shared>,
     links: HashMap<i32, Link>,
     events: FuturesUnordered<BoxFuture<'static, Event>>,
-    connecting: BTreeSet<i32>,
+    /// Since when it is tried, or its leaderships were doubted last.
+    connecting: BTreeMap<i32, Instant>,
     describing: BTreeSet<String>,
     identifying: bool,
     /// Failures in a row of connecting, describing and identifying.
@@ -73,7 +77,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         shared,
         links: HashMap::new(),
         events: FuturesUnordered::new(),
-        connecting: BTreeSet::new(),
+        connecting: BTreeMap::new(),
         describing: BTreeSet::new(),
         identifying: false,
         failures: 0,
@@ -107,11 +111,12 @@ impl Sender {
             let drawing = self.draw();
             let idle = drawing.requests.is_empty();
             self.prepare(&drawing);
+            let doubt_at = self.doubt(&drawing);
             for (broker, batches) in drawing.requests {
                 self.send(broker, batches);
             }
             if idle {
-                return drawing.wake_at;
+                return [drawing.wake_at, doubt_at].into_iter().flatten().min();
             }
         }
     }
@@ -139,7 +144,8 @@ impl Sender {
     fn prepare(&mut self, drawing: &Drawing) {
         let not_before = (self.failures > 0).then(|| after(self.shared.cluster.retry().pause(self.failures)));
         for &broker in &drawing.unconnected {
-            if self.connecting.insert(broker) {
+            if let Entry::Vacant(vacant) = self.connecting.entry(broker) {
+                vacant.insert(Instant::now());
                 let cluster = Arc::clone(&self.shared.cluster);
                 self.start(not_before, async move { Event::Connected(broker, cluster.lend(broker).await) });
             }
@@ -158,6 +164,25 @@ impl Sender {
             let cluster = Arc::clone(&self.shared.cluster);
             self.start(not_before, async move { Event::Identified(identify(&cluster).await) });
         }
+    }
+
+    /// Asks again who leads where connecting takes long; answers when that is due next.
+    fn doubt(&mut self, drawing: &Drawing) -> Option<Instant> {
+        let now = Instant::now();
+        let mut next = None;
+        for (broker, since) in &mut self.connecting {
+            if !drawing.unconnected.contains(broker) {
+                continue;
+            }
+            if now >= *since + DOUBT_AFTER {
+                *since = now;
+                let topics = self.shared.accumulator().active_topics();
+                topics.iter().for_each(|topic| self.shared.cluster.distrust(topic));
+            }
+            let due = *since + DOUBT_AFTER;
+            next = Some(next.map_or(due, |next: Instant| next.min(due)));
+        }
+        next
     }
 
     fn start(&self, not_before: Option<Instant>, event: impl Future<Output = Event> + Send + 'static) {

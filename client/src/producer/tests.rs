@@ -71,6 +71,20 @@ async fn every_fault_alone_leaves_each_record_once_and_in_order() {
     }
 }
 
+/// A broker that starts, or stands still, may hold up who connects to it; by then another may lead.
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_takes_no_connection_is_doubted_before_connecting_gives_up() {
+    let cluster = FakeCluster::new();
+    (cluster.state().leader, cluster.state().hanging) = (2, Some(2));
+    let producer = producer(&cluster, small()).await;
+    let delivery = producer.queue(record("0")).await.unwrap();
+    let since = tokio::time::Instant::now();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    cluster.state().leader = 1;
+    delivery.await.unwrap();
+    assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
+}
+
 #[tokio::test]
 async fn faults_in_a_row_leave_each_record_once_and_in_order() {
     use Fault::{CutAfter, CutBefore, MoveLeader, None, Refuse};

@@ -63,7 +63,8 @@ impl Described {
     }
 }
 
-/// What is known of a partition: from this broker's own replica where it is the only one, else as its leader reported it.
+/// What is known of a partition: from this broker's own replica where it is the only one, else as its leader reported it, or as
+/// its group here knows it where that is newer.
 pub(super) fn describe(
     broker: &Broker,
     image: &Image,
@@ -74,10 +75,15 @@ pub(super) fn describe(
     let available = |id: &i32| image.is_available(*id);
     let mut leader = image.leader_of(info);
     let mut leader_epoch = info.leader_epoch.max(0);
+    let replica = broker.partitions.get(topic_id, index);
     if info.replicas.len() == 1 && leader == Some(broker.node_id) {
-        let replica = broker.partitions.get(topic_id, index);
         leader = leader.filter(|_| replica.is_some());
         leader_epoch = replica.map_or(leader_epoch, |replica| replica.leader_epoch());
+    } else if let Some((elected, epoch)) = replica.and_then(|replica| replica.known_leader())
+        && epoch > info.leader_epoch
+    {
+        // its report is on its way
+        (leader, leader_epoch) = (Some(elected).filter(available), epoch);
     }
     let replicas = info.broker_ids();
     Described {

@@ -14,6 +14,8 @@ use crate::metadata::Image;
 const HEARTBEAT_MS: i64 = 2000;
 /// After an answer that did not help. Elections of the controller end within a few of these.
 const RETRY_MS: i64 = 200;
+/// How long the image may take to bring what the controller took in, before it is said again.
+const TOLD_MS: i64 = 500;
 /// Partitions in one report; more follow in the next.
 const REPORTED_MAX: usize = 500;
 
@@ -53,6 +55,8 @@ pub struct Agent {
     /// Nothing is sent before this: the last answer did not help.
     pause_until_ms: i64,
     waiting: bool,
+    /// What the controller took in and the image does not have yet, and when it is to be said again.
+    told: Vec<(Leadership, i64)>,
     /// Why, and since when.
     refused: Option<(Refused, i64)>,
     controller: Option<i32>,
@@ -70,6 +74,7 @@ impl Agent {
             heartbeat_due_ms: i64::MIN,
             pause_until_ms: i64::MIN,
             waiting: false,
+            told: Vec::new(),
             refused: None,
             controller: None,
         }
@@ -116,6 +121,7 @@ impl Agent {
         if view.now_ms < self.pause_until_ms {
             return Step::WaitUntil(self.pause_until_ms);
         }
+        self.told.retain(|(_, until_ms)| view.now_ms < *until_ms);
         let request = if !self.registered {
             Request::Register(self.registration.clone())
         } else if view.now_ms >= self.heartbeat_due_ms {
@@ -124,7 +130,8 @@ impl Agent {
             let Registration { broker_id, incarnation, .. } = self.registration;
             Request::Report { broker_id, incarnation, leaderships }
         } else {
-            return Step::WaitUntil(self.heartbeat_due_ms);
+            let again_ms = self.told.iter().map(|(_, until_ms)| *until_ms).min();
+            return Step::WaitUntil(again_ms.map_or(self.heartbeat_due_ms, |again| again.min(self.heartbeat_due_ms)));
         };
         self.waiting = true;
         Step::Send(request)
@@ -142,7 +149,8 @@ impl Agent {
 
     fn news(&self, view: &View) -> Option<Vec<Leadership>> {
         let me = self.registration.broker_id;
-        let news = view.led.iter().filter(|led| reports::is_news(view.image, me, led)).take(REPORTED_MAX);
+        let told = |led: &Leadership| self.told.iter().any(|(told, _)| told == led);
+        let news = view.led.iter().filter(|led| reports::is_news(view.image, me, led) && !told(led)).take(REPORTED_MAX);
         Some(news.cloned().collect::<Vec<_>>()).filter(|news| !news.is_empty())
     }
 
@@ -155,8 +163,12 @@ impl Agent {
                 (self.registered, self.refused) = (true, None);
                 self.heartbeat_due_ms = now_ms;
             }
-            // the image brings what was reported; until then it would be said again
-            Some(Answer::Done) => self.pause_until_ms = now_ms + RETRY_MS,
+            Some(Answer::Done) => {
+                if let Request::Report { leaderships, .. } = request {
+                    let told = leaderships.iter().cloned().map(|led| (led, now_ms + TOLD_MS));
+                    self.told.extend(told);
+                }
+            }
             Some(Answer::Heard { fenced, may_stop }) => {
                 (self.fenced, self.may_stop) = (fenced, may_stop);
                 let hurry = fenced || (self.wants_shutdown && !may_stop);

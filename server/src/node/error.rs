@@ -32,6 +32,9 @@ pub enum StartError {
         /// Who has a connection of the other process.
         said_by: i32,
     },
+    /// A port that was free at first is not any more.
+    #[error("connections cannot be taken: {0}")]
+    Listen(std::io::Error),
     /// A Raft group could not be started.
     #[error("the metadata's group could not be started: {0}")]
     Group(#[from] GroupError),

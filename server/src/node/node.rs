@@ -98,7 +98,7 @@ impl Node {
         }
         let net = Net::new(config.net.clone(), Dispatcher::new(broker, &registry), &registry);
         let serve = |listener| net.serve(listener, &host, port, stop.subscribe());
-        let listeners = listeners.into_iter().map(serve).collect();
+        let listeners = listening(listeners)?.into_iter().map(serve).collect();
         let node = Self { storage, partitions, registry, stop, listeners, cluster };
         node.start_tasks();
         Ok(node)
@@ -183,6 +183,11 @@ impl Node {
         }
         Ok(self.storage.close()?)
     }
+}
+
+/// Clients are taken from now on.
+fn listening(listeners: Vec<Listener>) -> Result<Vec<Listener>, StartError> {
+    listeners.into_iter().map(|listener| listener.listen().map_err(StartError::Listen)).collect()
 }
 
 /// Takes this broker's place among others, or alone; it is registered when this returns.

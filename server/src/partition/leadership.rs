@@ -54,6 +54,15 @@ impl Partition {
         Some(Leadership { topic_id, partition, leader_epoch, in_sync, voters })
     }
 
+    /// The broker that leads its group, as this member knows it, and since which epoch: the metadata hears of it later.
+    pub fn known_leader(&self) -> Option<(i32, i32)> {
+        match self.role() {
+            Role::Leader { epoch } => Some((self.broker_id, epoch)),
+            Role::Follower { leader: Some(leader), epoch } => Some((leader.broker(), epoch)),
+            Role::Solo { .. } | Role::Follower { leader: None, .. } => None,
+        }
+    }
+
     /// How many replicas are in sync; 0 where this one does not lead.
     pub(super) fn in_sync_count(&self) -> usize {
         match (self.role(), self.groups.get()) {

@@ -92,16 +92,23 @@ impl Partition {
         current_leader_epoch: i32,
     ) -> Result<FoundOffset, OffsetError> {
         self.check_offset_epoch(current_leader_epoch)?;
+        // asked before the end is read: from then on it only grows
+        let end_is_known = self.replica.knows_the_end();
         let upper = if read_committed { self.last_stable_offset() } else { self.high_watermark() };
+        let found = |found: Option<TimestampOffset>| match found {
+            None if !end_is_known => Err(OffsetError::OffsetNotAvailable),
+            found => Ok(found.map_or(FoundOffset::NONE, FoundOffset::from)),
+        };
         match spec {
+            OffsetSpec::Latest if !end_is_known => Err(OffsetError::OffsetNotAvailable),
             OffsetSpec::Latest => Ok(FoundOffset { offset: upper, timestamp: -1, leader_epoch: self.leader_epoch() }),
             OffsetSpec::Earliest | OffsetSpec::EarliestLocal => Ok(self.replica.look(|log| {
                 let offset = log.log_start_offset();
                 FoundOffset { offset, timestamp: -1, leader_epoch: log.epoch_at(offset) }
             })?),
             OffsetSpec::LastTiered => Ok(FoundOffset::NONE),
-            OffsetSpec::MaxTimestamp => found(self.replica.look(|log| log.max_timestamp_offset(upper))?),
-            OffsetSpec::Timestamp(target) => found(self.replica.look(|log| log.offset_for_timestamp(target, upper))?),
+            OffsetSpec::MaxTimestamp => found(self.replica.look(|log| log.max_timestamp_offset(upper))??),
+            OffsetSpec::Timestamp(target) => found(self.replica.look(|log| log.offset_for_timestamp(target, upper))??),
         }
     }
 
@@ -129,13 +136,16 @@ impl Partition {
     }
 }
 
-fn found(found: Result<Option<TimestampOffset>, ReadError>) -> Result<FoundOffset, OffsetError> {
-    match found {
-        Ok(Some(TimestampOffset { offset, timestamp, leader_epoch })) => {
-            Ok(FoundOffset { offset, timestamp, leader_epoch })
-        }
-        Ok(None) => Ok(FoundOffset::NONE),
-        Err(error) => Err(OffsetError::Storage(error.to_string())),
+impl From<TimestampOffset> for FoundOffset {
+    fn from(found: TimestampOffset) -> Self {
+        let TimestampOffset { offset, timestamp, leader_epoch } = found;
+        Self { offset, timestamp, leader_epoch }
+    }
+}
+
+impl From<ReadError> for OffsetError {
+    fn from(error: ReadError) -> Self {
+        Self::Storage(error.to_string())
     }
 }
 

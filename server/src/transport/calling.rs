@@ -42,6 +42,7 @@ pub(super) async fn run(line: Arc<Line>) {
             let mut calling = Calling::new(line.clone(), stream);
             let close = poll_fn(|cx| calling.poll(cx)).await;
             line.shared.metrics.closed(close.reason());
+            line.shared.note_end(line.to, &close);
             line.cut(&close, calling.waiting.into_iter().filter_map(|waiting| waiting.answered));
             drop(open);
         }

@@ -4,7 +4,8 @@
 //!   idle --call--> connecting --> open --cut, stall--> backing off --call, once the time is over--> connecting
 //!                      '-----------failed-----------------^
 //! ```
-//! A line has a task only while it has, or makes, a connection. While it backs off, calls fail at once.
+//! A line has a task only while it has, or makes, a connection. While it backs off, calls fail at once, unless the broker has
+//! made a connection to this one meanwhile: then it is there.
 
 use std::{
     collections::VecDeque,
@@ -62,6 +63,7 @@ struct LineState {
     has_task: bool,
     /// While this lies ahead, calls fail with `last`.
     retry_at: Instant,
+    failed_at: Instant,
     back_off: Duration,
     last: Option<CallError>,
     /// What was logged last about failures, so that each is said once.
@@ -77,6 +79,7 @@ impl Line {
             calls: 0,
             has_task: false,
             retry_at: Instant::now(),
+            failed_at: Instant::now(),
             back_off: shared.config.back_off_min,
             last: None,
             said: None,
@@ -100,6 +103,7 @@ impl Line {
         if !state.has_task
             && let Some(error) = &state.last
             && Instant::now() < state.retry_at
+            && !self.shared.has_arrived_since(self.to, state.failed_at)
         {
             return Err(error.clone());
         }
@@ -214,7 +218,8 @@ impl Line {
         let mut state = self.state();
         let half_us = (state.back_off.as_micros() as u64) / 2;
         let jitter_us = self.shared.random.below(half_us + 1);
-        state.retry_at = Instant::now() + Duration::from_micros(half_us + jitter_us);
+        state.failed_at = Instant::now();
+        state.retry_at = state.failed_at + Duration::from_micros(half_us + jitter_us);
         state.back_off = (state.back_off * 2).min(config.back_off_max);
         state.last = Some(last.clone());
         state.has_task = false;

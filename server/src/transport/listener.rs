@@ -97,9 +97,10 @@ impl Port {
             Err(_) => return Close::SlowHello,
         };
         drop(permit);
-        let open = Open::new(&self.shared.metrics.serving);
+        let (open, broker_id) = (Open::new(&self.shared.metrics.serving), admitted.caller.broker_id);
         let mut serving = Serving::new(self.shared.clone(), self.service.clone(), admitted, stream);
         let close = poll_fn(|cx| serving.poll(cx)).await;
+        self.shared.note_end(broker_id, &close);
         drop(open);
         close
     }
@@ -119,7 +120,10 @@ impl Port {
         stream.write_all(&Answer::new(&self.shared.us(), judged.as_ref().err()).encode()).await?;
         stream.flush().await?;
         match judged {
-            Ok(admitted) => Ok(admitted),
+            Ok(admitted) => {
+                self.shared.note_arrival(hello.from);
+                Ok(admitted)
+            }
             Err(why) => {
                 stream.shutdown().await?;
                 let why = match why {

@@ -42,5 +42,5 @@ pub use error::{CallError, NotAdmitted, Refusal};
 pub use fuzz::fuzz_peer_bytes;
 pub use identity::{Caller, Identity, Lane};
 pub use serving::Service;
-pub use shared::IdTaken;
+pub use shared::{IdTaken, Losses};
 pub use transport::{Seams, Transport};

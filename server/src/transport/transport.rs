@@ -25,7 +25,7 @@ use super::{
     listener::{Port, accept_loop},
     metrics::TransportMetrics,
     serving::Service,
-    shared::{IdTaken, Shared},
+    shared::{IdTaken, Losses, Shared},
 };
 use crate::{
     metrics::Registry,
@@ -179,6 +179,11 @@ impl Transport {
     /// Turns `Some` once another broker has refused us because another live process runs with our id: this one must end.
     pub fn id_taken(&self) -> watch::Receiver<Option<IdTaken>> {
         self.shared.id_taken.subscribe()
+    }
+
+    /// Changes with each connection that breaks: a broker whose connections do is gone, most likely.
+    pub fn losses(&self) -> watch::Receiver<Losses> {
+        self.shared.losses.subscribe()
     }
 
     /// Makes no calls any more; what is under way fails.

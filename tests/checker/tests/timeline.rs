@@ -91,6 +91,22 @@ fn idle_time_is_no_outage() {
     assert_eq!(report.faults[0].key_gap_ns / (SECOND_NS / 10), 10, "{report}");
 }
 
+/// A client that is dropped does not know what became of its record: nobody waits for that key until the next one writes.
+#[test]
+fn a_client_that_gave_up_waits_for_nothing() {
+    let (mut history, mut value) = (History::default(), 0);
+    busy(&mut history, &mut value, 200, 1);
+    kill(&mut history);
+    history.line(2, Kind::Invoke, Function::Send, vec![send("a-0", 9000)]);
+    history.time_ns += SECOND_NS / 2;
+    history.line(2, Kind::Info, Function::Send, vec![send("a-0", 9000)]);
+    history.time_ns += 6 * SECOND_NS;
+    waits(&mut history, &mut value, SECOND_NS / 5);
+    history.finals();
+    let report = history.judge();
+    assert_eq!(report.faults[0].key_gap_ns / (SECOND_NS / 10), 5, "{report}");
+}
+
 #[test]
 fn windows_belong_to_the_fault_that_they_span() {
     let (mut history, mut value) = (History::default(), 0);

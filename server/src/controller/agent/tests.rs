@@ -116,9 +116,40 @@ fn only_what_the_metadata_does_not_know_is_reported() {
     let Request::Report { leaderships, .. } = &request else { panic!("{request:?}") };
     assert_eq!(leaderships, &led[1..]);
     agent.answered(&request, Some(Answer::Done), 20);
-    assert_eq!(waits(&mut agent, &image, &led, 21), 20 + RETRY_MS, "the image will bring it");
+    assert_eq!(waits(&mut agent, &image, &led, 21), 20 + TOLD_MS, "the image will bring it");
     image.apply(&state(1, 4));
-    assert_eq!(waits(&mut agent, &image, &led, 20 + RETRY_MS), 10 + HEARTBEAT_MS);
+    assert_eq!(waits(&mut agent, &image, &led, 20 + TOLD_MS), 10 + HEARTBEAT_MS);
+}
+
+#[test]
+fn what_is_new_does_not_wait_for_the_image_to_bring_what_was_reported_before() {
+    let (mut agent, mut image) = (registered(), Image::default());
+    heard(&mut agent, false, false, 10);
+    let replicas = first_replicas(&[1, ME]);
+    image.apply(&MetadataRecord::CreateTopic { topic_id: TOPIC, name: "t".into() });
+    for partition in 0..2 {
+        let replicas = replicas.clone();
+        image.apply(&MetadataRecord::CreatePartition { topic_id: TOPIC, partition, replicas });
+    }
+    let voters = replicas;
+    let led = [0, 1].map(|partition| Leadership {
+        topic_id: TOPIC,
+        partition,
+        leader_epoch: 1,
+        isr: vec![ME],
+        voters: voters.clone(),
+    });
+    let reported = |request: &Request| match request {
+        Request::Report { leaderships, .. } => leaderships.clone(),
+        other => panic!("{other:?}"),
+    };
+    let request = sent(&mut agent, &image, &led[..1], 20);
+    agent.answered(&request, Some(Answer::Done), 20);
+    let request = sent(&mut agent, &image, &led, 21);
+    assert_eq!(reported(&request), led[1..]);
+    agent.answered(&request, Some(Answer::Done), 22);
+    assert_eq!(waits(&mut agent, &image, &led, 23), 20 + TOLD_MS);
+    assert_eq!(reported(&sent(&mut agent, &image, &led, 20 + TOLD_MS)), led[..1], "the image does not bring it");
 }
 
 #[test]

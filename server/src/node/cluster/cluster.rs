@@ -16,6 +16,7 @@ use super::{
     member::Member,
     metadata::Metadata,
     reconcile::reconcile,
+    succession::succeed,
 };
 use crate::{
     api::Broker as Services,
@@ -113,8 +114,10 @@ impl Cluster {
         let groups = Groups::new(Arc::new(self.links.clone()), GroupTiming::default())?;
         partitions.join_groups(groups.clone());
         let links = self.links.clone();
-        let rooms = Rooms { groups, controller: controller.clone(), partitions: partitions.clone(), links };
+        let rooms =
+            Rooms { groups: groups.clone(), controller: controller.clone(), partitions: partitions.clone(), links };
         self.desk.open(rooms);
+        until_stopped(TaskKind::Succession, stop.clone(), succeed(self.links.transport.clone(), groups));
         partitions.start_metadata_group(self.node).await?;
         // brokers that no list of voters names
         for known in controller.image().brokers().filter(|known| !self.config.names(known.id)) {

@@ -48,18 +48,25 @@ pub(super) type StoredMembership = openraft::type_config::alias::StoredMembershi
 /// Entries that may wait for openraft's core; proposals are bounded by bytes long before.
 const QUEUE_ENTRIES: u64 = 8192;
 
-/// How fast a lost leader is noticed, against what groups cost while they are idle.
+/// How fast a lost leader is noticed, against what groups cost while they are idle. openraft adds the two times of an election: a
+/// follower keeps to a leader that it heard for `election_ms_max` (its lease), and asks for an election an election timeout later.
+/// Where the leader's broker is gone for all that is known (`succession`), the lease alone counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupTiming {
     /// Milliseconds between two heartbeats of a leader.
     pub heartbeat_ms: u64,
-    /// A follower that heard nothing for so many milliseconds, at least, asks for an election.
+    /// A follower whose leader's lease is over asks for an election after so many milliseconds, at least …
     pub election_ms_min: u64,
-    /// … at most.
+    /// … at most. Also the lease.
     pub election_ms_max: u64,
 }
 
 impl GroupTiming {
+    /// How long a follower grants nobody its vote after it heard its leader (openraft).
+    pub(super) fn lease(self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.election_ms_max)
+    }
+
     /// A member that answers nothing for so long is taken to hang.
     pub(super) fn stall(self) -> std::time::Duration {
         std::time::Duration::from_millis(self.heartbeat_ms * 10)
@@ -68,7 +75,7 @@ impl GroupTiming {
 
 impl Default for GroupTiming {
     fn default() -> Self {
-        Self { heartbeat_ms: 500, election_ms_min: 1000, election_ms_max: 1500 }
+        Self { heartbeat_ms: 500, election_ms_min: 750, election_ms_max: 1000 }
     }
 }
 
@@ -80,7 +87,8 @@ pub(super) fn config(timing: GroupTiming) -> Result<Arc<Config>, ConfigError> {
     let config = Config {
         cluster_name: "tidemark".to_owned(),
         heartbeat_interval: timing.heartbeat_ms,
-        heartbeat_min_interval: Some(timing.heartbeat_ms * 3 / 5),
+        // who was sent entries lately needs no heartbeat; a longer interval would ask for a longer lease
+        heartbeat_min_interval: Some(timing.heartbeat_ms / 5),
         election_timeout_min: timing.election_ms_min,
         election_timeout_max: timing.election_ms_max,
         enable_pre_vote: Some(true),
@@ -111,9 +119,9 @@ mod tests {
     fn what_keeps_acknowledged_records_safe_is_set() {
         let config = config(GroupTiming::default()).unwrap();
         assert_eq!((config.enable_leader_restore, config.enable_pre_vote), (Some(false), Some(true)));
-        assert_eq!((config.heartbeat_interval, config.heartbeat_min_interval), (500, Some(300)));
-        assert_eq!((config.election_timeout_min, config.election_timeout_max), (1000, 1500));
-        assert_eq!((config.quorum_loss_probe_interval, &config.snapshot_policy), (Some(3000), &SnapshotPolicy::Never));
+        assert_eq!((config.heartbeat_interval, config.heartbeat_min_interval), (500, Some(100)));
+        assert_eq!((config.election_timeout_min, config.election_timeout_max), (750, 1000));
+        assert_eq!((config.quorum_loss_probe_interval, &config.snapshot_policy), (Some(2000), &SnapshotPolicy::Never));
         assert_eq!((config.allow_log_reversion, config.max_in_snapshot_log_to_keep), (Some(true), u64::MAX));
     }
 }

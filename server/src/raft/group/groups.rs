@@ -87,7 +87,7 @@ struct Shared {
 }
 
 /// A group with the replica that it is of.
-type Running = (Arc<Group>, Arc<Replica>);
+pub(super) type Running = (Arc<Group>, Arc<Replica>);
 
 impl std::fmt::Debug for Groups {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -181,6 +181,16 @@ impl Groups {
         let _ = group.raft.shutdown().await;
         replica.set_role(Role::Follower { leader: None, epoch: replica.role().epoch() });
         Ok(())
+    }
+
+    pub(super) fn timing(&self) -> GroupTiming {
+        self.0.timing
+    }
+
+    /// Those that run.
+    pub(super) fn all_running(&self) -> Vec<(ReplicaKey, Running)> {
+        let running = self.0.running.read().unwrap_or_else(PoisonError::into_inner);
+        running.iter().map(|(key, running)| (*key, running.clone())).collect()
     }
 
     /// Whether a leader has called this member, which does not run here: there is somebody who could fill another in its place.

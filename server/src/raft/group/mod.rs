@@ -31,6 +31,7 @@ mod snapshot;
 mod sole;
 mod status;
 mod store;
+mod succession;
 mod transfer;
 mod write;
 

@@ -12,6 +12,7 @@ use super::{
     super::{node_id::NodeId, replica::Replica, role::Role},
     config::{GroupTypes, Raft},
     groups::{Group, GroupError, Groups},
+    member::epoch_of,
 };
 
 /// A change of members or leader is given up after so long; it may still happen.
@@ -210,6 +211,16 @@ impl Groups {
     }
 }
 
+impl Replica {
+    /// Whether its high watermark is at or above what every leader before told clients: not so for a leader that has committed
+    /// nothing in its own epoch yet.
+    pub fn knows_the_end(&self) -> bool {
+        let Role::Leader { epoch } = self.role() else { return true };
+        let applied = self.read().member.as_ref().and_then(|member| member.applied);
+        applied.is_some_and(|applied| epoch_of(&applied) >= epoch)
+    }
+}
+
 fn running(replica: &Replica) -> Result<Arc<Group>, GroupError> {
     replica.group.load_full().ok_or(GroupError::NotRunning)
 }
@@ -222,7 +233,7 @@ pub(super) fn leading(replica: &Replica) -> Result<Arc<Group>, GroupError> {
     }
 }
 
-fn metrics(raft: &Raft) -> RaftMetrics<GroupTypes> {
+pub(super) fn metrics(raft: &Raft) -> RaftMetrics<GroupTypes> {
     use openraft::async_runtime::watch::WatchReceiver;
     raft.metrics().borrow_watched().clone()
 }

@@ -51,6 +51,40 @@ async fn a_cut_fails_exactly_the_calls_in_flight() {
     assert_eq!(caller.failed("cut"), 101);
 }
 
+/// Both sides hear that a connection broke, whoever made it; not that one was closed on purpose.
+#[tokio::test(start_paused = true)]
+async fn a_broken_connection_is_told_to_who_wants_to_know() {
+    let (caller, callee, links) = linked(&config());
+    let (at_caller, at_callee) = (caller.transport.losses(), callee.transport.losses());
+    caller.call(2, ECHO, b"opens it").await.unwrap();
+    links.cut();
+    let lost = |losses: &watch::Receiver<Losses>, broker| losses.borrow().get(&broker).copied().unwrap_or(0);
+    until(|| lost(&at_caller, 2) == 1 && lost(&at_callee, 1) == 1).await;
+    reached_again(&caller).await;
+    caller.transport.forget_peer(2);
+    until(|| caller.closed("forgotten") == 1).await;
+    assert_eq!(lost(&at_caller, 2), 1);
+}
+
+/// A broker that comes back makes itself known by its first call: it is called from then on, however long it was away.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_calls_is_called_again_at_once() {
+    let day = Duration::from_secs(86_400);
+    let config = TransportConfig { back_off_min: day, back_off_max: day, ..config() };
+    let links = Arc::new(Links::default());
+    let mut one = Node::new(1, config.clone(), links.clone());
+    let mut two = Node::new(2, config, links.clone());
+    one.transport.set_peer(2, "two", 2);
+    two.transport.set_peer(1, "one", 1);
+    one.serve(links.listen(1));
+    assert!(matches!(one.call(2, ECHO, b"x").await, Err(CallError::Unreachable { .. })), "it is not there yet");
+    two.serve(links.listen(2));
+    assert!(matches!(one.call(2, ECHO, b"x").await, Err(CallError::Unreachable { .. })), "it is left alone");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    two.call(1, ECHO, b"here").await.unwrap();
+    one.call(2, ECHO, b"x").await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_without_an_answer_is_a_stall_however_alive_the_rest_is() {
     let (caller, callee, _links) = linked(&config());

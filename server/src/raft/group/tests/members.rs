@@ -3,9 +3,14 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use openraft::entry::{RaftEntry, RaftPayload};
 
 use super::{
-    super::super::{Appending, ReplicaError, Role},
+    super::{
+        super::{Appending, ReplicaError, Role},
+        entry::{Entry, Payload},
+        member::log_id,
+    },
     cluster::*,
     *,
 };
@@ -44,6 +49,50 @@ async fn three_members_elect_a_leader_and_commit_what_it_is_given() {
     assert!(knows(cluster.replica(follower).role()));
     let roles = cluster.running[&leader].heard.roles.lock().unwrap().clone();
     assert!(matches!(roles.last(), Some(Role::Leader { .. })), "{roles:?}");
+}
+
+/// Election timeouts are off here: who is told that the leader's broker is gone does not wait for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_broker_is_gone_is_succeeded_at_once() {
+    let mut cluster = Cluster::of(3).await;
+    let leader = cluster.leader().await;
+    let end = cluster.write(leader, 1).await.unwrap().last_offset + 1;
+    for broker in cluster.running.values() {
+        broker.replica.group.load_full().unwrap().raft.runtime_config().elect(false);
+    }
+    cluster.kill(leader, SimDisk::process_killed).await;
+    let told = cluster.running.values().map(|broker| async {
+        // a loaded machine may need more than one succession has in it
+        while !cluster.running.values().any(|broker| broker.replica.role().leads()) {
+            broker.groups.succeed(leader).await;
+            tokio::task::yield_now().await;
+        }
+    });
+    let elected = tokio::time::timeout(SOON, futures_util::future::join_all(told)).await;
+    assert!(elected.is_ok(), "nobody leads");
+    assert_eq!(cluster.write_somewhere(2).await.base_offset, end);
+}
+
+/// What a leader of an epoch before told clients may be above what this one knows to be committed.
+#[tokio::test]
+async fn a_new_leader_does_not_know_the_end_before_it_has_committed_in_its_epoch() {
+    let storage = open_storage(Arc::new(fresh()), 1);
+    let replica = make(&storage, ReplicaKind::Learner { node: node(1) });
+    let apply = |term, index| {
+        let id = log_id(term, index);
+        let blank = Entry::new(id, Payload::blank());
+        replica.append_entries([blank], Box::new(|_| {})).unwrap();
+        let frame = replica.read().member.as_ref().unwrap().unapplied(index, index + 1).unwrap()[0].frame.clone();
+        replica.apply_frames(&[(id, frame)]).unwrap();
+    };
+    apply(1, 0);
+    assert!(replica.knows_the_end(), "a follower is not asked");
+    replica.set_role(Role::Leader { epoch: 1 });
+    assert!(replica.knows_the_end());
+    replica.set_role(Role::Leader { epoch: 2 });
+    assert!(!replica.knows_the_end());
+    apply(2, 1);
+    assert!(replica.knows_the_end());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
