@@ -24,7 +24,7 @@ use rdkafka::{
     ClientConfig as Settings, ClientContext, Message,
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
 };
-use rig::{Failure, Kind, Meter, Options, Series, Trio, Unit};
+use rig::{Failure, Kind, Meter, Options, Series, Server, Unit};
 use tidemark_client::{
     Client, ClientConfig,
     admin::{NewTopic, PartitionMove},
@@ -102,18 +102,18 @@ impl ProducerContext for Context {
 
 /// A cluster with a client that asks about it.
 struct Stage {
-    trio: Trio,
+    server: Server,
     client: Client,
     runtime: tokio::runtime::Runtime,
     acks: Arc<Acks>,
 }
 
 fn measure(options: &Options, kind: Kind, series: &mut Series) -> Result<(), Failure> {
-    let trio = Trio::start(kind, options)?;
+    let server = Server::start_nodes(kind, 3, options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let client = runtime.block_on(Client::connect(ClientConfig::new(trio.bootstrap())))?;
+    let client = runtime.block_on(Client::connect(ClientConfig::new(server.address().split(','))))?;
     let acks = Arc::new(Acks { origin: Instant::now(), times: Mutex::default(), failed: AtomicBool::new(false) });
-    let mut stage = Stage { trio, client, runtime, acks };
+    let mut stage = Stage { server, client, runtime, acks };
     stage.create(TOPIC, LOADED)?;
     stage.create("idle", IDLE)?;
     stage.await_whole()?;
@@ -121,7 +121,7 @@ fn measure(options: &Options, kind: Kind, series: &mut Series) -> Result<(), Fai
     thread::sleep(Duration::from_secs(if kind == Kind::Kafka { 20 } else { 3 }));
     stage.idle(options, series)?;
     let producer: ThreadedProducer<Context> = Settings::new()
-        .set("bootstrap.servers", stage.trio.bootstrap().join(","))
+        .set("bootstrap.servers", stage.server.address())
         .set("enable.idempotence", "true")
         .set("linger.ms", "0")
         .create_with_context(Context(Arc::clone(&stage.acks)))?;
@@ -184,7 +184,7 @@ impl Stage {
                 return Ok(topic.partitions.iter().filter_map(|at| at.leader).collect());
             }
             if Instant::now() > end {
-                return Err(format!("{}: not all replicas are in sync", self.trio.kind.name()).into());
+                return Err(format!("{}: not all replicas are in sync", self.server.kind.name()).into());
             }
             thread::sleep(Duration::from_millis(100));
         }
@@ -192,19 +192,12 @@ impl Stage {
 
     fn idle(&self, options: &Options, series: &mut Series) -> Result<(), Failure> {
         for _ in 0..options.rounds.min(3) {
-            let meters = self.trio.pids().into_iter().map(Meter::start).collect::<Result<Vec<_>, _>>()?;
+            let meter = Meter::start(&self.server)?;
             thread::sleep(Duration::from_secs(options.seconds));
-            for meter in &meters {
-                let used = meter.used()?;
-                let unit = Unit { name: "CPU % of a core", digits: 2, ratio: false };
-                series.add(
-                    "idle, 100 partitions of 3 replicas",
-                    None,
-                    self.trio.kind,
-                    unit,
-                    used.server_s * 100.0 / used.wall_s,
-                );
-            }
+            let used = meter.used()?;
+            let share = used.server_s * 100.0 / used.wall_s / self.server.nodes() as f64;
+            let unit = Unit { name: "CPU % of a core, each broker", digits: 2, ratio: false };
+            series.add("idle, 100 partitions of 3 replicas", None, self.server.kind, unit, share);
         }
         Ok(())
     }
@@ -219,7 +212,7 @@ impl Stage {
                 return Ok(self.acks.between(since));
             }
             if Instant::now() > end {
-                return Err(format!("{}: a key is not written again", self.trio.kind.name()).into());
+                return Err(format!("{}: a key is not written again", self.server.kind.name()).into());
             }
             thread::sleep(Duration::from_millis(20));
         }
@@ -235,7 +228,7 @@ impl Stage {
         let leader = leaders[round % leaders.len()];
         let place = usize::try_from(leader)? - 1;
         let struck = self.acks.origin.elapsed();
-        self.trio.kill(place)?;
+        self.server.kill_node(place)?;
         // an acknowledgement may be on its way
         self.await_acks(struck + Duration::from_millis(200))?;
         let acks = self.acks.between(struck.saturating_sub(Duration::from_secs(1)));
@@ -243,7 +236,7 @@ impl Stage {
         any.sort_unstable();
         let worst = acks.values().map(|times| gap(times)).max().unwrap_or(PATIENCE);
         let mut add = |name, window: Duration| {
-            series.add(name, None, self.trio.kind, WINDOW, window.as_secs_f64() * 1e3);
+            series.add(name, None, self.server.kind, WINDOW, window.as_secs_f64() * 1e3);
         };
         add("leader killed: the worst key", worst);
         let mut led: Vec<_> =
@@ -251,8 +244,7 @@ impl Stage {
         led.sort_unstable();
         add("leader killed: the middle one of its keys", led[led.len() / 2]);
         add("leader killed: any key", gap(&any));
-        self.trio.launch(place)?;
-        self.trio.await_port(place)
+        self.server.launch_node(place)
     }
 
     /// Lets another replica lead some partitions, one after the other; how long each took no writes.
@@ -284,7 +276,7 @@ impl Stage {
         let acks = self.acks.between(began.saturating_sub(Duration::from_millis(500)));
         for at in topic.partitions.iter().take(MOVES) {
             let window = acks.get(&at.partition).map_or(PATIENCE, |times| gap(times));
-            series.add("leader moved as planned", None, self.trio.kind, WINDOW, window.as_secs_f64() * 1e3);
+            series.add("leader moved as planned", None, self.server.kind, WINDOW, window.as_secs_f64() * 1e3);
         }
         Ok(())
     }
