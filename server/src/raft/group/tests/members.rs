@@ -10,6 +10,7 @@ use super::{
         super::{Appending, ReplicaError, Role},
         entry::{Entry, Payload},
         member::log_id,
+        membership::of_voters,
     },
     cluster::*,
     *,
@@ -93,6 +94,33 @@ async fn a_new_leader_does_not_know_the_end_before_it_has_committed_in_its_epoch
     assert!(!replica.knows_the_end());
     apply(2, 1);
     assert!(replica.knows_the_end());
+}
+
+/// A start applies its log anew from an early frame on; a replica that was refilled finds members there that it was none of.
+#[tokio::test]
+async fn a_leader_that_applies_memberships_of_the_past_goes_on_leading() {
+    let storage = open_storage(Arc::new(fresh()), 3);
+    let replica = make(&storage, ReplicaKind::Learner { node: node(3) });
+    let voters: [&[NodeId]; 3] = [&[node(1), node(2)], &[node(1), node(2), node(3)], &[node(1), node(2)]];
+    let append = |index: u64| {
+        let members = of_voters(voters[index as usize]);
+        let entry = Entry::new(log_id(1, index), Payload::Membership(members));
+        replica.append_entries([entry], Box::new(|_| {})).unwrap();
+    };
+    let apply = |index: u64| {
+        let waiting = replica.read().member.as_ref().unwrap().unapplied(index, index + 1).unwrap();
+        replica.apply_frames(&[(log_id(1, index), waiting[0].frame.clone())]).unwrap();
+    };
+    append(0);
+    append(1);
+    replica.set_role(Role::Leader { epoch: 1 });
+    apply(0);
+    assert!(replica.role().leads(), "it came later");
+    apply(1);
+    assert!(replica.role().leads());
+    append(2);
+    apply(2);
+    assert!(!replica.role().leads(), "it was taken out");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
