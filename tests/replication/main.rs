@@ -13,3 +13,4 @@ mod changes;
 mod life;
 mod misuse;
 mod power;
+mod rot;

@@ -34,6 +34,7 @@ mod waiters;
 mod tests;
 
 pub use append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin, Appended, Proposing};
+pub use damaged::renew_metadata;
 pub use delete_records::{DeleteRecordsError, DeletedRecords};
 pub use fetch::{FetchError, FetchParams, Fetched, FetchedRecords, RecordSlice};
 pub use leadership::Leadership;

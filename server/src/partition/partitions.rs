@@ -62,8 +62,8 @@ pub struct PartitionSize {
     pub damaged: bool,
 }
 
-/// Kafka's id of `__cluster_metadata` (`Uuid.METADATA_TOPIC_ID`).
-const METADATA_TOPIC_ID: Uuid = Uuid::from_u128(1);
+/// The only partition of `__cluster_metadata`, with Kafka's id of that (`Uuid.METADATA_TOPIC_ID`).
+pub(super) const METADATA: ReplicaKey = (Uuid::from_u128(1), 0);
 const METADATA_DIR: &str = "__cluster_metadata-0";
 
 type ByTopic = HashMap<Uuid, BTreeMap<i32, Arc<Partition>>>;
@@ -124,7 +124,7 @@ impl Partitions {
             config.producer_id_expiration_ms,
         );
         settings.log.deletes = false;
-        let key = (METADATA_TOPIC_ID, 0);
+        let key = METADATA;
         let replica = match recovered.remove(&key) {
             Some(replica) => replica,
             None => storage.create_replica(key, METADATA_DIR, settings.log, metadata)?,
@@ -293,6 +293,9 @@ impl Partitions {
         };
         let (roles, groups) = (self.roles.clone(), Arc::clone(&self.groups));
         let shared = Shared { clock: self.clock.clone(), roles, groups, config: &self.config };
+        if let (Presence::Member { node, .. }, true) = (presence, replica.is_nameless()) {
+            replica.is_called(*node);
+        }
         let partition = Arc::new(Partition::new(key, replica, settings.clone(), shared));
         partition.becomes(presence);
         self.write().entry(topic.id).or_default().insert(index, partition.clone());

@@ -182,10 +182,15 @@ impl Replica {
         held.member.as_ref().map(|member| member.node).or_else(unreadable)
     }
 
-    /// It was found as this member, and its log cannot be read: it promises nothing more, and another takes its place.
-    pub(super) fn is_unreadable(&self, node: NodeId) {
+    /// It was this member, and its log cannot be read: it promises nothing more, and another takes its place.
+    pub fn is_called(&self, node: NodeId) {
         // once, at start
         let _first_wins = self.unreadable.set(node);
+    }
+
+    /// Whether it was a member of a group, and what it was called is lost with its journal: whatever the metadata says.
+    pub fn is_nameless(&self) -> bool {
+        self.has_failed() && matches!(self.role(), Role::Follower { .. }) && self.node().is_none()
     }
 
     /// Whether its group runs.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::{desk::Rooms, kind::Kind, links::Links};
 use crate::{
@@ -16,6 +17,8 @@ use crate::{
 const ASK_EVERY: Duration = Duration::from_millis(500);
 /// One that is let in, and not registered, says again where it is: another may lead by now.
 const SAY_AGAIN_AFTER: Duration = Duration::from_secs(3);
+/// An election ends long before.
+const TELL_AFTER: Duration = Duration::from_secs(30);
 /// Longest host name of DNS.
 const HOST_BYTES_MAX: usize = 255;
 /// The answers.
@@ -56,7 +59,15 @@ impl Joining {
 
 /// Asks until this member is let in. Every voter hears where it is: any of them may lead next.
 pub(in crate::node) async fn join(links: &Links, config: &ClusterConfig, joining: &Joining) {
+    let (since, mut told) = (Instant::now(), false);
     while !asked(links, config, joining).await {
+        if !told && since.elapsed() > TELL_AFTER {
+            told = true;
+            tracing::error!(
+                "nobody lets this broker follow the cluster's metadata: are more than half of the voters up, with \
+                metadata that they trust? If most of them lost it, `tidemark cluster recover` shows what survives"
+            );
+        }
         tokio::time::sleep(ASK_EVERY).await;
     }
     tracing::info!(node = %joining.node, "the metadata's log is followed");
