@@ -63,7 +63,7 @@ fn refused_with(three: &Three, topic: &str) -> String {
         let client = Client::connect(config).await.unwrap();
         let config =
             ProducerConfig { delivery_timeout: Duration::from_secs(2), idempotent: false, ..Default::default() };
-        let sent = Producer::new(client, config).send(ProducerRecord::new(topic).value("refused")).await;
+        let sent = Producer::new(client, config).send(ProducerRecord::new(topic).value("1000")).await;
         match sent {
             Ok(_) => "acknowledged".to_owned(),
             Err(error) => error.to_string(),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use harness::{eventually, wait::PATIENCE};
 
-use crate::brokers::Three;
+use crate::brokers::{Place, Three};
 
 /// Spoils the header of a record in the middle of the journal's first file: nobody can tell whose it was.
 fn spoil(data: &Path) {
@@ -34,16 +34,13 @@ fn a_broker_with_a_rotten_journal_is_filled_anew_and_counts_again() {
     (0..10).for_each(|round| three.write(1, "t", round * 10..round * 10 + 10));
     let leader = three.partitions("t")[0]["leader"].as_u64().unwrap() as usize;
     let (lost, other) = (leader % 3 + 1, (leader + 1) % 3 + 1);
+    let place = Place::of(three.data(lost).join("t-0"));
     three.kill(lost);
     spoil(&three.data(lost));
     assert_eq!(incarnation(&three.data(lost)), "0");
     three.start_again(&[lost]);
     assert_ne!(incarnation(&three.data(lost)), "0", "its metadata is another replica's");
-    eventually("it is in sync again", PATIENCE, || {
-        let row = &three.partitions("t")[0];
-        let filled = row["damaged"].as_array().unwrap().is_empty() && row["adding"].as_array().unwrap().is_empty();
-        (filled && row["isr"].as_array().unwrap().len() == 3).then_some(())
-    });
+    place.await_refilled(&three, "t");
     let names = std::fs::read_dir(three.data(lost)).unwrap().map(|entry| entry.unwrap().file_name());
     let strays: Vec<_> = names.filter(|name| name.to_string_lossy().ends_with("-stray")).collect();
     assert!(strays.len() == 1 && strays[0].to_string_lossy().starts_with("__cluster_metadata-0."), "{strays:?}");

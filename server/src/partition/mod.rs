@@ -20,6 +20,7 @@ mod delete_records;
 mod fetch;
 mod groups;
 mod leadership;
+mod min_insync;
 mod offsets;
 #[allow(clippy::module_inception, reason = "the room's main type, named as the room")]
 mod partition;

@@ -10,7 +10,7 @@ use openraft::Config;
 
 use super::{
     super::{carrier::Carrier, node_id::NodeId, replica::Replica, role::Role, storage::ReplicaKey},
-    caught_up::CaughtUp,
+    caught_up::{CaughtUp, InSyncCount},
     config::{self, GroupTiming, Raft},
     machine::Machine,
     peer::Network,
@@ -55,6 +55,14 @@ pub struct Group {
     pub(super) receiving: Mutex<Option<Receiving>>,
     pub(super) started: tokio::time::Instant,
     pub(super) caught_up: Mutex<CaughtUp>,
+    pub(super) in_sync: InSyncCount,
+}
+
+impl Group {
+    /// Milliseconds since it runs here.
+    pub(super) fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 impl std::fmt::Debug for Group {
@@ -114,6 +122,7 @@ impl Groups {
             receiving: Mutex::default(),
             started: tokio::time::Instant::now(),
             caught_up: Mutex::default(),
+            in_sync: InSyncCount::default(),
         });
         replica.group.store(Some(Arc::clone(&group)));
         replica.follow_known_leader();

@@ -183,7 +183,7 @@ impl Groups {
             return Err(GroupError::NotLeader { leader: None });
         }
         let group = running(replica)?;
-        let now_ms = u64::try_from(group.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now_ms = group.now_ms();
         let mut caught_up = group.caught_up.lock().unwrap_or_else(PoisonError::into_inner);
         caught_up.note((status.role.epoch(), now_ms), status.commit_index, &status.followers);
         let answers = |node: &NodeId| {
@@ -192,7 +192,8 @@ impl Groups {
         };
         let in_sync =
             |node: &NodeId| *node == status.node || (answers(node) && caught_up.is_in_sync(*node, now_ms, within_ms));
-        let in_sync = status.voters.iter().copied().filter(in_sync).collect();
+        let in_sync: Vec<NodeId> = status.voters.iter().copied().filter(in_sync).collect();
+        group.in_sync.note((status.role.epoch(), now_ms), in_sync.len());
         Ok((status, in_sync))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::{
-    super::super::{Appending, ReplicaError, Role},
+    super::super::{Appending, Proposed, ReplicaError, Role, SpreadError},
     cluster::*,
     *,
 };
@@ -239,6 +239,36 @@ async fn a_member_that_is_too_far_behind_gets_the_log_itself() {
     }
     let end = cluster.write(late, 102).await.unwrap().last_offset + 1;
     assert_eq!(agree(&cluster, end).await, (50..=102).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_more_than_a_majority_shall_have_is_waited_for() {
+    let cluster = Cluster::of(3).await;
+    let at = cluster.leader().await;
+    let (leader, other) = (&cluster.running[&at], at % 3 + 1);
+    let in_sync = |within_ms| leader.groups.in_sync_count(&leader.replica, within_ms, 3);
+    let commit = async |round| {
+        let bytes = bytes_of(round);
+        let header = tidemark_record::batch::verify(&bytes).unwrap();
+        match leader.replica.propose(bytes, &header, None, 0).unwrap() {
+            Proposed::Pending(proposal) => proposal.committed_at().await.unwrap().1,
+            Proposed::Appended(_) => panic!("a group has others to ask"),
+        }
+    };
+    until("all are in sync", || in_sync(60_000) == 3).await;
+    let index = commit(0).await;
+    leader.groups.spread(&leader.replica, index, (60_000, 3)).await.unwrap();
+    cluster.net.isolate(other, &[1, 2, 3], true);
+    let index = commit(1).await;
+    let spread = leader.groups.spread(&leader.replica, index, (60_000, 3));
+    assert!(tokio::time::timeout(Duration::from_millis(300), spread).await.is_err(), "one of three cannot have it");
+    leader.groups.spread(&leader.replica, index, (60_000, 2)).await.unwrap();
+    let too_few = leader.groups.spread(&leader.replica, index, (100, 3)).await;
+    assert!(matches!(too_few, Err(SpreadError::TooFew { needed: 3, .. })), "{too_few:?}");
+    cluster.net.isolate(other, &[1, 2, 3], false);
+    until("all are in sync again", || in_sync(60_000) == 3).await;
+    let healed = tokio::time::timeout(SOON, leader.groups.spread(&leader.replica, index, (60_000, 3))).await;
+    assert!(matches!(healed, Ok(Ok(()))), "{healed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
