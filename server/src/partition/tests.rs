@@ -23,6 +23,8 @@ use crate::{
     raft::{Carrier, CarrierError, GroupTiming, Groups, Lane, NodeId, ReplicaKind, Storage, StorageConfig},
 };
 
+mod lagging;
+
 const DIR: &str = "/data/broker";
 const ID: Uuid = Uuid::from_u128(77);
 const NOW: i64 = 1_800_000_000_000;
