@@ -251,7 +251,10 @@ impl Partitions {
                 known
             }
             None => match self.make(topic, index, &presence, settings) {
-                Ok(Some(made)) => made,
+                Ok(Some(made)) => {
+                    made.replica.lead_above(info.leader_epoch);
+                    made
+                }
                 Ok(None) => return true,
                 Err(error) => {
                     tracing::error!(topic = topic.name, partition = index, %error, "partition could not be made");

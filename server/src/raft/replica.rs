@@ -224,6 +224,22 @@ impl Replica {
         }
     }
 
+    /// Alone: leads in an epoch above this one from now on. A log that was made anew on an emptied disk knows of no epoch that
+    /// clients have seen.
+    pub fn lead_above(&self, epoch: i32) {
+        let mut held = self.write();
+        let Role::Solo { epoch: own } = self.role() else { return };
+        if own > epoch {
+            return;
+        }
+        let above = epoch.saturating_add(1);
+        if let State::Open(log) = &mut held.state {
+            log.begin_epoch(above);
+        }
+        drop(held);
+        self.set_role(Role::Solo { epoch: above });
+    }
+
     /// Who leads, as an error for those who took this replica for the leader.
     pub(super) fn not_leader(&self) -> ReplicaError {
         let role = self.role();

@@ -15,7 +15,7 @@ use super::{
     },
     *,
 };
-use crate::{metadata::TopicSettings, raft::Role};
+use crate::metadata::TopicSettings;
 
 /// How long a test waits for what must happen.
 const SOON: Duration = Duration::from_secs(60);
