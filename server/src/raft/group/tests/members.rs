@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use openraft::entry::{RaftEntry, RaftPayload};
+use openraft::entry::RaftEntry;
 
 use super::{
     super::{
-        super::{Appending, ReplicaError, Role},
+        super::{Appending, Proposed, ReplicaError, Role, SpreadError},
         entry::{Entry, Payload},
         member::log_id,
         membership::of_voters,
@@ -72,28 +72,6 @@ async fn a_leader_whose_broker_is_gone_is_succeeded_at_once() {
     let elected = tokio::time::timeout(SOON, futures_util::future::join_all(told)).await;
     assert!(elected.is_ok(), "nobody leads");
     assert_eq!(cluster.write_somewhere(2).await.base_offset, end);
-}
-
-/// What a leader of an epoch before told clients may be above what this one knows to be committed.
-#[tokio::test]
-async fn a_new_leader_does_not_know_the_end_before_it_has_committed_in_its_epoch() {
-    let storage = open_storage(Arc::new(fresh()), 1);
-    let replica = make(&storage, ReplicaKind::Learner { node: node(1) });
-    let apply = |term, index| {
-        let id = log_id(term, index);
-        let blank = Entry::new(id, Payload::blank());
-        replica.append_entries([blank], Box::new(|_| {})).unwrap();
-        let frame = replica.read().member.as_ref().unwrap().unapplied(index, index + 1).unwrap()[0].frame.clone();
-        replica.apply_frames(&[(id, frame)]).unwrap();
-    };
-    apply(1, 0);
-    assert!(replica.knows_the_end(), "a follower is not asked");
-    replica.set_role(Role::Leader { epoch: 1 });
-    assert!(replica.knows_the_end());
-    replica.set_role(Role::Leader { epoch: 2 });
-    assert!(!replica.knows_the_end());
-    apply(2, 1);
-    assert!(replica.knows_the_end());
 }
 
 /// A start applies its log anew from an early frame on; a replica that was refilled finds members there that it was none of.
@@ -316,6 +294,36 @@ async fn a_member_that_is_too_far_behind_gets_the_log_itself() {
     }
     let end = cluster.write(late, 102).await.unwrap().last_offset + 1;
     assert_eq!(agree(&cluster, end).await, (50..=102).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_more_than_a_majority_shall_have_is_waited_for() {
+    let cluster = Cluster::of(3).await;
+    let at = cluster.leader().await;
+    let (leader, other) = (&cluster.running[&at], at % 3 + 1);
+    let in_sync = |within_ms| leader.groups.in_sync_count(&leader.replica, within_ms, 3);
+    let commit = async |round| {
+        let bytes = bytes_of(round);
+        let header = tidemark_record::batch::verify(&bytes).unwrap();
+        match leader.replica.propose(bytes, &header, None, 0).unwrap() {
+            Proposed::Pending(proposal) => proposal.committed_at().await.unwrap().1,
+            Proposed::Appended(_) => panic!("a group has others to ask"),
+        }
+    };
+    until("all are in sync", || in_sync(60_000) == 3).await;
+    let index = commit(0).await;
+    leader.groups.spread(&leader.replica, index, (60_000, 3)).await.unwrap();
+    cluster.net.isolate(other, &[1, 2, 3], true);
+    let index = commit(1).await;
+    let spread = leader.groups.spread(&leader.replica, index, (60_000, 3));
+    assert!(tokio::time::timeout(Duration::from_millis(300), spread).await.is_err(), "one of three cannot have it");
+    leader.groups.spread(&leader.replica, index, (60_000, 2)).await.unwrap();
+    let too_few = leader.groups.spread(&leader.replica, index, (100, 3)).await;
+    assert!(matches!(too_few, Err(SpreadError::TooFew { needed: 3, .. })), "{too_few:?}");
+    cluster.net.isolate(other, &[1, 2, 3], false);
+    until("all are in sync again", || in_sync(60_000) == 3).await;
+    let healed = tokio::time::timeout(SOON, leader.groups.spread(&leader.replica, index, (60_000, 3))).await;
+    assert!(matches!(healed, Ok(Ok(()))), "{healed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
