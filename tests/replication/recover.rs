@@ -144,7 +144,10 @@ fn partitions_without_a_majority_are_recovered_while_the_metadata_have_one() {
     three.start_again(&[1, 2, 3]);
     filled(&three, "orders", 3);
     let status = three.run(&["cluster", "status"]).fine();
-    assert!(status.contains(&format!("12 partitions, {halved} not well")) && status.contains("`tidemark cluster recover`"), "{status}");
+    assert!(
+        status.contains(&format!("12 partitions, {halved} not well")) && status.contains("`tidemark cluster recover`"),
+        "{status}"
+    );
 
     (1..=3).for_each(|id| three.kill(id));
     let shown = recover(&three, &[1, 2, 3], &["--json"]);
@@ -187,6 +190,29 @@ fn what_no_replica_is_trusted_to_have_whole_goes_on_with_the_longest() {
         assert_eq!(three.read(3, topic), (0..200).collect::<Vec<_>>(), "{topic}");
     }
     assert_eq!(damaged(&three, "cached"), 0);
+}
+
+/// R11 without a recovery: a broker came back with an empty directory, and then with the one that was thought lost.
+#[test]
+fn a_directory_that_another_took_the_place_of_is_turned_away() {
+    let mut three = Three::start();
+    three.run(&["topic", "create", "orders", "--replication-factor", "3"]).fine();
+    three.write(1, "orders", 0..100);
+    three.kill(2);
+    let (old, new) = (three.home.path().join("old 2"), three.home.path().join("new 2"));
+    std::fs::rename(three.data(2), &old).unwrap();
+    three.start_again(&[2]);
+    filled(&three, "orders", 3);
+    three.kill(2);
+    std::fs::rename(three.data(2), &new).unwrap();
+    std::fs::rename(&old, three.data(2)).unwrap();
+    let refused = three.begin(2).listening().expect_err("it must not start");
+    assert!(refused.contains("another directory took the place of this one"), "{refused}");
+    std::fs::rename(three.data(2), &old).unwrap();
+    std::fs::rename(&new, three.data(2)).unwrap();
+    three.start_again(&[2]);
+    three.write(2, "orders", 100..200);
+    assert_eq!(three.read(2, "orders"), (0..200).collect::<Vec<_>>());
 }
 
 /// Over two directories of which one is from before.
