@@ -119,6 +119,8 @@ fn one_broker_becomes_three_outlives_its_first_and_is_one_again() {
             (three.run(&["cluster", "remove", &gone.to_string()]).code == Some(0)).then_some(())
         });
     }
+    let left = three.run(&["cluster", "voters"]).fine();
+    assert_eq!(left.lines().count(), 2, "a removed broker does not follow any more: {left}");
     three.write(1, "orders", 500..600);
     three.kill(1);
     three.start_as(1, &[]);
@@ -129,6 +131,26 @@ fn one_broker_becomes_three_outlives_its_first_and_is_one_again() {
     three.start_again(&[1]);
     assert_eq!(three.read(1, "orders"), (0..700).collect::<Vec<_>>());
     assert_eq!(three.read(1, "exact"), (1_000_000..1_000_004).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_list_of_three_with_data_at_one_makes_a_cluster_of_that_one() {
+    let mut three = Three::of_none();
+    lone(&mut three);
+    three.kill(1);
+    let list = three.voters.clone();
+    let begun: Vec<_> = (2..=3).map(|id| three.begin_as(id, &["--voters", &list])).collect();
+    three.start_as(1, &["--voters", &list]);
+    let others: Vec<_> = begun.into_iter().map(|starting| starting.listening().expect("it joins")).collect();
+    eventually("all are there", PATIENCE, || {
+        let up = three.run(&["cluster", "status"]).fine();
+        (up.lines().filter(|line| line.contains(" up ")).count() == 3).then_some(())
+    });
+    assert_eq!(voters(&three), [1]);
+    three.run(&["cluster", "voters", "1,2,3"]).fine();
+    assert_eq!(voters(&three), [1, 2, 3]);
+    assert_eq!(three.read(1, "orders"), (0..300).collect::<Vec<_>>());
+    drop(others);
 }
 
 #[test]
