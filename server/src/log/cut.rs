@@ -151,7 +151,7 @@ impl Log {
 }
 
 /// Rows behind the kept ones must not come back at the next start: the file is to be synced, if there were any.
-fn trim_index(disk: &dyn Disk, segment: &Segment, dir: &Path) -> std::io::Result<Option<SharedFile>> {
+pub(super) fn trim_index(disk: &dyn Disk, segment: &Segment, dir: &Path) -> std::io::Result<Option<SharedFile>> {
     let path = segment.index_path(dir);
     if !disk.exists(&path) {
         return Ok(None);

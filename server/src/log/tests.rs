@@ -216,6 +216,23 @@ proptest! {
 }
 
 #[test]
+fn an_index_row_of_a_frame_that_was_cut_off_is_not_taken_for_the_next_one_s() {
+    let disk: SharedDisk = Arc::new(MemoryDisk::new());
+    let mut log = Log::create(disk.clone(), Path::new(DIR), identity(), config()).unwrap();
+    append(&mut log, &records_of(3, 0, Compression::None), 1);
+    log.append_internal(InternalKind::Void, b"row before it", 1).unwrap();
+    let internal = log.next_index();
+    log.append_internal(InternalKind::Void, b"row", 1).unwrap();
+    let capture = log.capture().unwrap();
+    log = reopen(&disk, Some(&capture.end), 0);
+    log.truncate(internal).unwrap();
+    append(&mut log, &records_of(1, 10, Compression::None), 2);
+    let capture = log.capture().unwrap();
+    log = reopen(&disk, Some(&capture.end), 0);
+    assert_eq!(read_batches(&log, 3, i64::MAX).len(), 1);
+}
+
+#[test]
 fn what_was_captured_and_synced_survives_a_power_cut_at_every_step() {
     let run = |disk: &SimDisk| -> (Option<LogEnd>, usize) {
         let shared: SharedDisk = Arc::new(disk.clone());
