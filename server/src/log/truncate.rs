@@ -3,7 +3,6 @@
 
 use super::{
     append::unless_lacking,
-    cut::trim_index,
     error::{LogError, at},
     log::Log,
     walk::FrameWalk,
@@ -76,9 +75,7 @@ impl Log {
         crc = super::cut::checksum_of(&file, &path, (from.into(), position), crc)?;
         at(&path, file.set_len(position))?;
         let active = self.active_mut();
-        active.forget_from(&*disk, &dir, position as u32);
-        // a row of what was cut off would pass for one of what is written there next
-        let trimmed = at(&dir, trim_index(&*disk, active, &dir))?;
+        let cut = active.forget_from(&*disk, &dir, position as u32);
         (active.running_crc, active.max_timestamp) = (crc, max_timestamp);
         active.bytes_since_row = position as u32 - from;
         if max_timestamp < 0 {
@@ -88,8 +85,7 @@ impl Log {
         if row.is_none() {
             self.rebuild_index(self.segments.len() - 1)?;
         }
-        self.dirty.extend(trimmed);
-        self.dirty.push(file);
+        self.dirty.extend(cut.into_iter().chain([file]));
         Ok(())
     }
 }
