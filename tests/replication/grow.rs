@@ -5,14 +5,15 @@ use std::time::Duration;
 use harness::{eventually, wait::PATIENCE};
 use kafka_protocol::{
     messages::{
-        InitProducerIdRequest, ProduceRequest, TopicName,
+        IncrementalAlterConfigsRequest, InitProducerIdRequest, ProduceRequest, TopicName,
+        incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig},
         produce_request::{PartitionProduceData, TopicProduceData},
     },
     protocol::StrBytes,
 };
 use tidemark_record::BatchBuilder;
 
-use crate::brokers::Three;
+use crate::brokers::{Said, Three, command};
 
 /// A producer that says itself what its sequences are.
 struct Sequenced {
@@ -118,6 +119,8 @@ fn one_broker_becomes_three_outlives_its_first_and_is_one_again() {
             (three.run(&["cluster", "remove", &gone.to_string()]).code == Some(0)).then_some(())
         });
     }
+    let left = three.run(&["cluster", "voters"]).fine();
+    assert_eq!(left.lines().count(), 2, "a removed broker does not follow any more: {left}");
     three.write(1, "orders", 500..600);
     three.kill(1);
     three.start_as(1, &[]);
@@ -128,6 +131,26 @@ fn one_broker_becomes_three_outlives_its_first_and_is_one_again() {
     three.start_again(&[1]);
     assert_eq!(three.read(1, "orders"), (0..700).collect::<Vec<_>>());
     assert_eq!(three.read(1, "exact"), (1_000_000..1_000_004).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_list_of_three_with_data_at_one_makes_a_cluster_of_that_one() {
+    let mut three = Three::of_none();
+    lone(&mut three);
+    three.kill(1);
+    let list = three.voters.clone();
+    let begun: Vec<_> = (2..=3).map(|id| three.begin_as(id, &["--voters", &list])).collect();
+    three.start_as(1, &["--voters", &list]);
+    let others: Vec<_> = begun.into_iter().map(|starting| starting.listening().expect("it joins")).collect();
+    eventually("all are there", PATIENCE, || {
+        let up = three.run(&["cluster", "status"]).fine();
+        (up.lines().filter(|line| line.contains(" up ")).count() == 3).then_some(())
+    });
+    assert_eq!(voters(&three), [1]);
+    three.run(&["cluster", "voters", "1,2,3"]).fine();
+    assert_eq!(voters(&three), [1, 2, 3]);
+    assert_eq!(three.read(1, "orders"), (0..300).collect::<Vec<_>>());
+    drop(others);
 }
 
 #[test]
@@ -191,4 +214,80 @@ fn a_lone_brokers_topics_get_more_replicas_and_fewer_again_while_clients_write()
     assert_eq!(three.read(1, "exact"), [1_000_000, 1_000_001, 1_000_002]);
     assert_eq!(producer.send(&three, "exact", 2), Ok(2), "a duplicate");
     assert_eq!(producer.send(&three, "exact", 3), Ok(3));
+}
+
+/// Bytes of the metadata's segments.
+fn metadata_bytes(three: &Three, id: usize) -> u64 {
+    let files = std::fs::read_dir(three.data(id).join("__cluster_metadata-0")).unwrap();
+    let sizes = files.filter_map(|file| {
+        let file = file.unwrap();
+        let is_segment = file.file_name().to_string_lossy().ends_with(".log");
+        // one that goes meanwhile has no size
+        is_segment.then(|| file.metadata().map_or(0, |about| about.len()))
+    });
+    sizes.sum()
+}
+
+fn topics(three: &Three, by: usize) -> String {
+    let address = three.broker(by).kafka().to_string();
+    let said = command(&["topic", "list", "--bootstrap", &address]).output().expect("the binary");
+    Said::of(said).fine()
+}
+
+/// Changes a long setting until the metadata's log has had so many bytes.
+fn churn(three: &Three, by: usize, bytes: u64) {
+    let mut connection = three.broker(by).connect();
+    for round in 0..bytes / 4000 + 1 {
+        let value = vec![format!("{round}:1"); 4000 / 4].join(",");
+        let setting = AlterableConfig::default()
+            .with_name(StrBytes::from_static_str("leader.replication.throttled.replicas"))
+            .with_value(Some(StrBytes::from_string(value)));
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(2)
+            .with_resource_name(StrBytes::from_static_str("kept"))
+            .with_configs(vec![setting]);
+        let answer = connection.ask(&IncrementalAlterConfigsRequest::default().with_resources(vec![resource]), 1);
+        assert!(answer.responses.iter().all(|topic| topic.error_code == 0), "{answer:?}");
+    }
+}
+
+#[test]
+fn the_metadatas_log_is_bounded_and_newcomers_get_its_snapshot() {
+    const BETWEEN: u64 = 128 << 10;
+    let set = format!("metadata.log.max.record.bytes.between.snapshots={BETWEEN}");
+    let bounded = |three: &Three, id: usize| {
+        eventually("what lies before the snapshot goes", PATIENCE, || {
+            (metadata_bytes(three, id) < 2 * BETWEEN).then_some(())
+        });
+    };
+    let mut three = Three::of_none();
+    three.start_as(1, &["--set", &set]);
+    three.run(&["topic", "create", "kept", "-p", "3", "--config", "retention.ms=77000"]).fine();
+    churn(&three, 1, 4 * BETWEEN);
+    bounded(&three, 1);
+    three.kill(1);
+    let voters = three.voter(1).to_owned();
+    let cluster = ["--set", &set, "--voters", &voters];
+    three.start_as(1, &cluster);
+    let kept = "TOPIC  PARTITIONS\nkept   3\n";
+    assert_eq!(topics(&three, 1), kept);
+    three.start_as(2, &cluster);
+    assert!(metadata_bytes(&three, 2) < 2 * BETWEEN);
+    churn(&three, 2, 4 * BETWEEN);
+    (1..=2).for_each(|id| bounded(&three, id));
+    // one that is away for long is given the snapshot, too
+    three.kill(2);
+    churn(&three, 1, 4 * BETWEEN);
+    three.start_as(3, &cluster);
+    three.start_again(&[2]);
+    three.run(&["cluster", "voters", "1,2,3"]).fine();
+    (1..=3).for_each(|id| three.kill(id));
+    three.start_again(&[1, 2, 3]);
+    for id in 1..=3 {
+        bounded(&three, id);
+        assert_eq!(topics(&three, id), kept, "by way of broker {id}");
+        let address = three.broker(id).kafka().to_string();
+        let described = command(&["topic", "describe", "kept", "--bootstrap", &address]).output().expect("the binary");
+        assert!(Said::of(described).fine().contains("77000"), "by way of broker {id}");
+    }
 }

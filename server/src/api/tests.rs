@@ -16,7 +16,7 @@ use super::*;
 use crate::{
     controller::{
         Changing, Committed, Controller, ControllerConfig, ImageHandle, ImageListener, MetadataLog, ProposeError,
-        Quorum, QuorumReplica, SESSION_TIMEOUT_MS, VoterChange, VoterError,
+        Quorum, QuorumReplica, SESSION_TIMEOUT_MS, SNAPSHOT_BYTES, VoterChange, VoterError,
     },
     metadata::{Image, MetadataRecord, topic_config::BrokerDefaults},
     metrics::Registry,
@@ -93,6 +93,7 @@ fn broker_over(node_id: i32, log: Memory, config: ApiConfig, made: impl FnOnce(C
         node_id,
         retention_check_interval_ms: 300_000,
         producer_id_expiration_ms: 86_400_000,
+        metadata_segment_bytes: 1 << 20,
         replica_lag_ms_max: 30_000,
         broker_defaults: broker_defaults.clone(),
     };
@@ -106,6 +107,7 @@ fn broker_over(node_id: i32, log: Memory, config: ApiConfig, made: impl FnOnce(C
         broker_defaults,
         session_timeout_ms: SESSION_TIMEOUT_MS,
         balance_interval_ms: None,
+        snapshot_bytes: SNAPSHOT_BYTES,
     };
     let image = ImageHandle::new(Image::default(), 0);
     let listener = Box::new(Follow(partitions.clone()));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use super::{cluster::ClusterConfig, error::ConfigError, settings::Settings};
 use crate::{
     api::ApiConfig,
-    controller::{ControllerConfig, SESSION_TIMEOUT_MS},
+    controller::{ControllerConfig, SESSION_TIMEOUT_MS, SNAPSHOT_BYTES},
     net::NetConfig,
     os::memory,
     partition::PartitionsConfig,
@@ -72,6 +72,8 @@ impl Config {
         storage.lone = cluster.as_ref().is_none_or(|cluster| cluster.voters.is_empty());
         let http = settings.first(&["tidemark.http.listener"]).unwrap_or("127.0.0.1:8080");
         let ms = |key: &str, default: u64| settings.number(key, None, default).map(Duration::from_millis);
+        let metadata_snapshot_bytes =
+            settings.number("metadata.log.max.record.bytes.between.snapshots", None, SNAPSHOT_BYTES)?;
         let net_defaults = NetConfig::default();
         Ok(Self {
             kafka_listener: settings.listener("listeners", "127.0.0.1:9092", plaintext)?,
@@ -86,6 +88,7 @@ impl Config {
             partitions: PartitionsConfig {
                 node_id,
                 retention_check_interval_ms: settings.number("log.retention.check.interval.ms", None, 300_000)?,
+                metadata_segment_bytes: metadata_snapshot_bytes / SEGMENTS_PER_SNAPSHOT,
                 replica_lag_ms_max: settings.number("replica.lag.time.max.ms", None, 30_000)?,
                 producer_id_expiration_ms: settings.number("producer.id.expiration.ms", None, 86_400_000)?,
                 broker_defaults: broker_defaults.clone(),
@@ -98,6 +101,7 @@ impl Config {
                 broker_defaults,
                 session_timeout_ms: settings.number("broker.session.timeout.ms", None, SESSION_TIMEOUT_MS)?,
                 balance_interval_ms: settings.balance_interval_ms()?,
+                snapshot_bytes: metadata_snapshot_bytes,
             },
             net: NetConfig {
                 request_bytes_max: settings.number("socket.request.max.bytes", None, net_defaults.request_bytes_max)?,
@@ -125,6 +129,9 @@ impl Config {
         })
     }
 }
+
+/// What lies before a snapshot goes by whole segments.
+const SEGMENTS_PER_SNAPSHOT: u64 = 4;
 
 /// A quarter of what there is: the rest is the page cache's, which serves the reads.
 fn request_memory_bytes(total_bytes: u64) -> usize {

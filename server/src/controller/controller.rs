@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fmt,
-    sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError},
+    sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError, atomic::AtomicU64},
 };
 
 use tokio::{
@@ -44,10 +44,14 @@ pub struct ControllerConfig {
     pub session_timeout_ms: i64,
     /// `leader.imbalance.check.interval.seconds`, in milliseconds; `auto.leader.rebalance.enable=false` is `None`.
     pub balance_interval_ms: Option<i64>,
+    /// `metadata.log.max.record.bytes.between.snapshots`.
+    pub snapshot_bytes: u64,
 }
 
 /// Kafka's default of `broker.session.timeout.ms`.
 pub const SESSION_TIMEOUT_MS: i64 = 9000;
+/// Kafka's default of `metadata.log.max.record.bytes.between.snapshots`.
+pub const SNAPSHOT_BYTES: u64 = 20 << 20;
 /// Kafka's default of `leader.imbalance.check.interval.seconds`, in milliseconds.
 pub const BALANCE_INTERVAL_MS: i64 = 300_000;
 
@@ -63,7 +67,9 @@ pub struct Controller {
     /// Held from a check to the commit of what it allowed.
     pub(super) deciding: Mutex<()>,
     pub(super) in_flight: Arc<InFlight>,
-    publisher: Publisher,
+    pub(super) publisher: Publisher,
+    /// Bytes committed since the last snapshot; of a log that others wrote, all that it has.
+    pub(super) since_snapshot: AtomicU64,
     sessions: StdMutex<Sessions>,
     started: Instant,
 }
@@ -91,6 +97,7 @@ impl Controller {
             tenure: watch::Sender::new(Tenure::ALONE),
             deciding: Mutex::new(()),
             in_flight: Arc::default(),
+            since_snapshot: AtomicU64::new(log.size_bytes()),
             started: Instant::now(),
             config,
             image,
@@ -142,6 +149,8 @@ impl Controller {
             // whoever follows the log has yet to bring what lies before
             self.image.reached(committed.next_offset).await;
         }
+        self.count_towards_snapshot(records);
+        self.snapshot_if_due().await;
         Ok(())
     }
 
@@ -151,13 +160,6 @@ impl Controller {
     /// Returns whether the image holds the batch now: false means that batches before it are missing.
     pub fn apply_committed(&self, base_offset: i64, records: &[MetadataRecord], next_offset: i64) -> bool {
         self.publisher.apply(base_offset, records, next_offset)
-    }
-
-    /// Takes in a snapshot, which holds all records below `next_offset`; an older one than the image changes nothing.
-    pub fn install_snapshot(&self, records: &[MetadataRecord], next_offset: i64) {
-        let mut image = Image::default();
-        records.iter().for_each(|record| image.apply(record));
-        self.publisher.install(image, next_offset);
     }
 
     /// Milliseconds since this controller was made: for sessions, which the wall clock must not move.

@@ -64,28 +64,26 @@ impl Publisher {
         Self { handle, listener, publishing: Mutex::new(()) }
     }
 
-    /// Takes in a committed batch. One that the image holds already changes nothing; false: batches before it are missing.
+    /// Takes in a committed batch. One that the image holds already changes nothing; false: batches before it are missing. None is
+    /// missing before a snapshot, which changes nothing where it stands for the image that there is.
     pub(super) fn apply(&self, base_offset: i64, records: &[MetadataRecord], next_offset: i64) -> bool {
         let _publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let applied = self.handle.applied();
         if next_offset <= applied {
             return true;
         }
-        if base_offset != applied {
+        let is_snapshot = records.first() == Some(&MetadataRecord::Snapshot);
+        let mut image = Image::clone(&self.handle.0.image.load());
+        if is_snapshot && base_offset == applied && image != Image::default() {
+            self.handle.0.applied.send_replace(next_offset);
+            return true;
+        }
+        if base_offset != applied && !is_snapshot {
             return false;
         }
-        let mut image = Image::clone(&self.handle.0.image.load());
         records.iter().for_each(|record| image.apply(record));
         self.publish(image, next_offset);
         true
-    }
-
-    /// Takes in a whole image, which holds all records below `next_offset`, unless the present one is as new.
-    pub(super) fn install(&self, image: Image, next_offset: i64) {
-        let _publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-        if next_offset > self.handle.applied() {
-            self.publish(image, next_offset);
-        }
     }
 
     fn publish(&self, image: Image, next_offset: i64) {

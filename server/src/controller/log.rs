@@ -38,6 +38,9 @@ pub type Proposing<'a> = Pin<Box<dyn Future<Output = Result<Committed, ProposeEr
 /// The answer of [`MetadataLog::change_voters`].
 pub type Changing<'a> = Pin<Box<dyn Future<Output = Result<(), VoterError>> + Send + 'a>>;
 
+/// The answer of [`MetadataLog::start_at`]; an error says why it starts where it did.
+pub type Starting<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
 /// The log of metadata records.
 pub trait MetadataLog: Send + Sync {
     /// Appends the records as one batch: all of them are committed, or none. Resolves once they survive.
@@ -48,6 +51,16 @@ pub trait MetadataLog: Send + Sync {
 
     /// How its replicas stand, as this broker sees it.
     fn quorum(&self) -> Quorum;
+
+    /// Bytes that it takes on this broker.
+    fn size_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Lets it start at an offset: what lies below may go. Resolves once that survives.
+    fn start_at(&self, _: i64) -> Starting<'_> {
+        Box::pin(std::future::ready(Err("this log keeps all".to_owned())))
+    }
 
     /// Changes its replicas. A log that has one, and can have no other, refuses.
     fn change_voters(&self, _: VoterChange) -> Changing<'_> {

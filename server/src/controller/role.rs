@@ -1,5 +1,7 @@
 //! Whether this broker decides, and the wait until one that begins to has seen all that was decided before it.
 
+use std::sync::atomic::Ordering;
+
 use tokio::sync::MutexGuard;
 
 use super::{controller::Controller, error::ControllerError, log::ProposeError};
@@ -62,6 +64,7 @@ impl Controller {
         let began = role != self.role() && matches!(role, Role::Active { .. });
         if began {
             self.restart_sessions();
+            self.since_snapshot.store(self.log.size_bytes(), Ordering::Relaxed);
         }
         let from_offset = if began { self.log.end_offset() } else { self.tenure.borrow().from_offset };
         self.tenure.send_replace(Tenure { role, from_offset });

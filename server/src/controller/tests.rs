@@ -47,6 +47,7 @@ pub(super) fn config(node_id: i32) -> ControllerConfig {
         broker_defaults: BrokerDefaults::default(),
         session_timeout_ms: SESSION_TIMEOUT_MS,
         balance_interval_ms: Some(BALANCE_INTERVAL_MS),
+        snapshot_bytes: SNAPSHOT_BYTES,
     }
 }
 

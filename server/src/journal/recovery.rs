@@ -157,9 +157,9 @@ impl Recovery {
         &self.damage
     }
 
-    /// Where a replica's log starts in the end, if replay moves its start: what lies below may have been deleted already.
-    pub fn log_start(&self, replica: ReplicaId) -> Option<i64> {
-        self.log_starts.get(&replica).copied()
+    /// Where replicas' logs start in the end, where replay moves their starts: what lies below may have been deleted already.
+    pub fn log_starts(&self) -> &BTreeMap<ReplicaId, i64> {
+        &self.log_starts
     }
 
     /// The position behind the last record that gives a replica another log: what it had before may be gone already.

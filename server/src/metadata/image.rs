@@ -32,6 +32,7 @@ impl Image {
     pub fn apply(&mut self, record: &MetadataRecord) {
         match record {
             MetadataRecord::Cluster { cluster_id } => self.cluster_id.clone_from(cluster_id),
+            MetadataRecord::Snapshot => *self = Self::default(),
             MetadataRecord::CreateTopic { topic_id, name } => self.create_topic(*topic_id, name),
             MetadataRecord::DeleteTopic { topic_id } => {
                 if let Some(topic) = self.names.remove(topic_id).and_then(|name| self.topics.remove(&name)) {

@@ -122,6 +122,8 @@ pub enum MetadataRecord {
         /// Highest incarnation ever given, if that is not among them.
         last_incarnation: u32,
     },
+    /// What follows in the same batch is all there is; what came before counts no more.
+    Snapshot,
     /// A partition's group shall have these members.
     PartitionTarget {
         /// Its topic.

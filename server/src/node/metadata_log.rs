@@ -6,7 +6,9 @@ use tidemark_record::{BatchBuilder, BatchHeader, Records, batch, builder, compre
 
 use super::error::StartError;
 use crate::{
-    controller::{Changing, Committed, MetadataLog, ProposeError, Proposing, Quorum, QuorumReplica, VoterChange},
+    controller::{
+        Changing, Committed, MetadataLog, ProposeError, Proposing, Quorum, QuorumReplica, Starting, VoterChange,
+    },
     log::Log,
     metadata::{Image, MetadataRecord, NO_BROKER},
     os::clock::Clock,
@@ -48,6 +50,14 @@ impl MetadataLog for PartitionLog {
 
     fn end_offset(&self) -> i64 {
         self.partition.log_end_offset()
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.partition.size_bytes()
+    }
+
+    fn start_at(&self, offset: i64) -> Starting<'_> {
+        Box::pin(async move { self.partition.start_at(offset).await.map_err(|error| error.to_string()) })
     }
 
     fn change_voters(&self, change: VoterChange) -> Changing<'_> {
@@ -112,11 +122,17 @@ impl PartitionLog {
 /// Damage, or a record of a newer version.
 pub(super) fn replay(partition: &Partition) -> Result<(Image, i64), StartError> {
     let mut image = Image::default();
-    let mut next = partition.log_start_offset().max(0);
-    read_batches(partition, next, |_, records, next_offset| {
+    let start = partition.log_start_offset().max(0);
+    let mut next = start;
+    let mut whole = true;
+    read_batches(partition, next, |base_offset, records, next_offset| {
+        whole &= base_offset > start || start == 0 || records.first() == Some(&MetadataRecord::Snapshot);
         records.iter().for_each(|record| image.apply(record));
         next = next_offset;
     })?;
+    if !whole {
+        return Err(unreadable(format!("it begins at offset {start}, and not with a snapshot")));
+    }
     Ok((image, next))
 }
 

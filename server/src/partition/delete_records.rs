@@ -70,6 +70,15 @@ impl Partition {
         Ok(self.move_log_start(offset)?)
     }
 
+    /// Lets records below an offset go, whatever the settings say; waits until the move survives a crash.
+    ///
+    /// # Errors
+    /// See [`DeleteRecordsError`].
+    pub async fn start_at(&self, offset: i64) -> Result<(), DeleteRecordsError> {
+        let moved = self.move_log_start(offset)?.low_watermark().await;
+        moved.map(drop).map_err(|error| DeleteRecordsError::Storage(error.to_string()))
+    }
+
     /// Moves the log start; long polls below it look again.
     pub(super) fn move_log_start(&self, offset: i64) -> Result<DeletedRecords, ReplicaError> {
         let (low_watermark, durable) = self.replica.move_log_start(offset)?;

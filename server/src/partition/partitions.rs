@@ -30,6 +30,8 @@ pub struct PartitionsConfig {
     pub retention_check_interval_ms: u64,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration_ms: i64,
+    /// Bytes of a segment of the metadata's log.
+    pub metadata_segment_bytes: u64,
     /// `replica.lag.time.max.ms`.
     pub replica_lag_ms_max: u64,
     /// The broker's own settings, which topics inherit.
@@ -66,6 +68,8 @@ pub struct PartitionSize {
 const METADATA_TOPIC_ID: Uuid = Uuid::from_u128(1);
 /// The metadata's log, as storage knows it.
 pub const METADATA_LOG: ReplicaKey = (METADATA_TOPIC_ID, 0);
+/// A segment has its files and its place in memory, however small it is.
+const METADATA_SEGMENT_BYTES_MIN: u64 = 16 << 10;
 const METADATA_DIR: &str = "__cluster_metadata-0";
 
 type ByTopic = HashMap<Uuid, BTreeMap<i32, Arc<Partition>>>;
@@ -126,6 +130,8 @@ impl Partitions {
             config.producer_id_expiration_ms,
         );
         settings.log.deletes = false;
+        let segment_bytes = config.metadata_segment_bytes.clamp(METADATA_SEGMENT_BYTES_MIN, 1 << 30);
+        settings.log.segment_bytes = u32::try_from(segment_bytes).unwrap_or(u32::MAX);
         let key = METADATA_LOG;
         let replica = match recovered.remove(&key) {
             Some(replica) => replica,

@@ -51,6 +51,7 @@ impl House {
             node_id: 1,
             retention_check_interval_ms: 1,
             producer_id_expiration_ms: 1000,
+            metadata_segment_bytes: 1 << 20,
             replica_lag_ms_max: 30_000,
             broker_defaults: BrokerDefaults::default(),
         };

@@ -59,6 +59,8 @@ struct Rebuild<'a> {
     last_boot_epoch: i32,
     /// Where the journal gives replicas another log for the last time.
     installs: BTreeMap<ReplicaId, Lsn>,
+    /// Where it lets them start in the end.
+    starts: BTreeMap<ReplicaId, i64>,
     /// Where it cuts them for the last time.
     truncates: BTreeMap<ReplicaId, Lsn>,
     /// The journal lacks records, or its newest checkpoint: whole frames in the segments are kept.
@@ -101,6 +103,7 @@ pub(super) fn recover(
         next_replica_id: 0,
         last_boot_epoch: -1,
         installs: recovery.installs().clone(),
+        starts: recovery.log_starts().clone(),
         truncates: recovery.truncates().clone(),
         damaged,
         mended: damaged,
@@ -109,9 +112,7 @@ pub(super) fn recover(
         rebuild.next_replica_id = checkpoint.next_replica_id;
         rebuild.last_boot_epoch = checkpoint.boot_epoch;
         for replica in &checkpoint.replicas {
-            // moved before the checkpoint, or after it
-            let moved_start = recovery.log_start(replica.replica).unwrap_or(0).max(replica.log_start_offset);
-            rebuild.open(replica, moved_start)?;
+            rebuild.open(replica)?;
         }
     }
     recovery.replay(|end, record| rebuild.take(end, record))?;
@@ -139,9 +140,8 @@ pub(super) fn recover(
 }
 
 impl Rebuild<'_> {
-    /// Opens a log where its checkpoint says; `moved_start` is where the journal lets it start in the end. A damaged one is
-    /// set aside, the others go on.
-    fn open(&mut self, replica: &ReplicaCheckpoint, moved_start: i64) -> Result<(), StorageError> {
+    /// Opens a log where its checkpoint says. A damaged one is set aside, the others go on.
+    fn open(&mut self, replica: &ReplicaCheckpoint) -> Result<(), StorageError> {
         let path = self.dir.join(&replica.dir);
         let key = (Uuid::from_bytes(replica.topic_id), replica.partition);
         let identity = LogIdentity { topic_id: key.0, partition: key.1 };
@@ -166,6 +166,8 @@ impl Rebuild<'_> {
             (true, false) => Extent::Beyond(&replica.end),
             (false, false) => Extent::Checkpoint(&replica.end),
         };
+        // moved before the checkpoint, or after it
+        let moved_start = self.moved_start(replica.replica).max(replica.log_start_offset);
         let opened = match Log::open(disk, &path, identity, config, extent) {
             // retention deleted what the checkpoint knew
             Err(LogError::Missing { .. }) if moved_start >= replica.end.next_offset => {
@@ -194,6 +196,10 @@ impl Rebuild<'_> {
         };
         self.replicas.insert(replica.replica, Found { key, dir: replica.dir.clone(), state, last });
         Ok(())
+    }
+
+    fn moved_start(&self, replica: ReplicaId) -> i64 {
+        self.starts.get(&replica).copied().unwrap_or(0)
     }
 
     /// A log whose segments up to the checkpoint's end are gone: what follows is taken as it lies, or comes from the journal.
@@ -367,7 +373,16 @@ impl Rebuild<'_> {
             member.note_installed(installed);
         }
         let unjournaled = found.last.unjournaled;
-        match Log::open(self.disk.clone(), &place, identity, LogConfig::default(), extent) {
+        let opened = match Log::open(self.disk.clone(), &place, identity, LogConfig::default(), extent) {
+            // what came from the other member has been given up since
+            Err(LogError::Missing { .. }) if self.moved_start(replica) >= installed.end.next_offset => {
+                self.mended = true;
+                self.open_behind(&place, identity, &installed.end, self.damaged || unjournaled)
+            }
+            opened => opened,
+        };
+        let Some(found) = self.replicas.get_mut(&replica) else { return Ok(()) };
+        match opened {
             Ok((mut log, _)) => {
                 log.restore_log_start(installed.log_start_offset);
                 found.last = Captured { member, unjournaled, ..Captured::of(&log, end) };

@@ -155,11 +155,16 @@ async fn batches_are_taken_in_order_and_once() {
     assert!(!follower.apply_committed(2, &log[2..3], 3), "a gap");
     assert!(follower.apply_committed(0, &log[..2], 2));
     assert!(follower.apply_committed(0, &log[..2], 2), "known");
-    let records = cluster.controllers[&1].image().to_records();
-    follower.install_snapshot(&records, log.len() as i64);
-    assert_eq!(follower.image(), cluster.controllers[&1].image());
-    follower.install_snapshot(&[], 1);
-    assert_eq!(follower.image(), cluster.controllers[&1].image(), "an older snapshot");
+    let (image, end) = (cluster.controllers[&1].image(), log.len() as i64);
+    let mut records = vec![MetadataRecord::Snapshot];
+    records.extend(image.to_records());
+    assert!(follower.apply_committed(end, &records, end + 9), "nothing is missing before a snapshot");
+    assert_eq!((follower.image(), follower.image_handle().applied()), (image.clone(), end + 9));
+    let known = follower.image();
+    assert!(follower.apply_committed(end + 9, &records, end + 18), "it stands for what is known");
+    assert!(Arc::ptr_eq(&follower.image(), &known) && follower.image_handle().applied() == end + 18);
+    assert!(follower.apply_committed(0, &records[..1], 1), "an older snapshot");
+    assert_eq!(follower.image(), image);
 }
 
 #[tokio::test(start_paused = true)]

@@ -136,6 +136,9 @@ proptest! {
         for bytes in bytes {
             again.apply(&MetadataRecord::decode(&bytes).unwrap());
         }
+        prop_assert_eq!(&again, &image);
+        // in the log, behind what it stands for
+        std::iter::once(MetadataRecord::Snapshot).chain(image.to_records()).for_each(|record| again.apply(&record));
         prop_assert_eq!(again, image);
     }
 }

@@ -31,7 +31,8 @@ pub enum RecordError {
 
 const REGISTER_BROKER: u8 = 2;
 const CREATE_PARTITION: u8 = 4;
-const KINDS: std::ops::RangeInclusive<u8> = 1..=14;
+const SNAPSHOT: u8 = 15;
+const KINDS: std::ops::RangeInclusive<u8> = 1..=SNAPSHOT;
 
 /// Newest version of a kind.
 const fn version_of(kind: u8) -> u8 {
@@ -64,6 +65,7 @@ impl MetadataRecord {
             Self::PartitionState { .. } => 12,
             Self::PartitionReplicas { .. } => 13,
             Self::PartitionTarget { .. } => 14,
+            Self::Snapshot => SNAPSHOT,
         }
     }
 
@@ -106,6 +108,7 @@ impl MetadataRecord {
                 out.uuid(incarnation);
             }
             Self::UnregisterBroker { broker_id } => out.int(*broker_id),
+            Self::Snapshot => {}
             partition => partition.encode_partition(&mut out),
         }
         out.finish()
@@ -154,7 +157,7 @@ impl MetadataRecord {
             return Err(RecordError::Unknown { kind, version });
         }
         let mut body = FieldReader::new(body);
-        let record = if kind == CREATE_PARTITION || kind > 11 {
+        let record = if kind == CREATE_PARTITION || (12..SNAPSHOT).contains(&kind) {
             partition_record(&mut body, kind, version)
         } else {
             record(&mut body, kind, version)
@@ -181,6 +184,7 @@ fn record(body: &mut FieldReader, kind: u8, version: u8) -> Option<MetadataRecor
         7 => MetadataRecord::BrokerConfig { broker_id: body.int()?, key: body.text()?, value: body.optional_text()? },
         8 => MetadataRecord::ProducerIds { next_producer_id: body.long()? },
         9 => MetadataRecord::FenceBroker { broker_id: body.int()?, incarnation: body.uuid()? },
+        SNAPSHOT => MetadataRecord::Snapshot,
         10 => MetadataRecord::UnfenceBroker { broker_id: body.int()?, incarnation: body.uuid()? },
         _ => MetadataRecord::UnregisterBroker { broker_id: body.int()? },
     })

@@ -40,6 +40,7 @@ fn of_brokers() -> impl Strategy<Value = MetadataRecord> {
         (0..5).prop_map(|broker_id| MetadataRecord::UnregisterBroker { broker_id }),
         (-1..5, text(), proptest::option::of(text()))
             .prop_map(|(broker_id, key, value)| MetadataRecord::BrokerConfig { broker_id, key, value }),
+        Just(MetadataRecord::Snapshot),
         any::<i64>().prop_map(|next_producer_id| MetadataRecord::ProducerIds { next_producer_id }),
     ]
 }

@@ -75,6 +75,14 @@ pub(in crate::node) async fn belong(
             }
         };
         storage.join_cluster(&cluster_id, &quorum, incarnation)?;
+        if quorum.len() == 1 && voters.len() > 1 {
+            let all: Vec<String> = voters.iter().map(i32::to_string).collect();
+            let command = format!("tidemark cluster voters {}", all.join(","));
+            tracing::info!(
+                command,
+                "the data were a lone broker's, which alone votes: the command gives the others a vote"
+            );
+        }
         tracing::info!(cluster_id, ?quorum, incarnation, "this broker belongs to its cluster");
         return Ok(Came::of(incarnation));
     }

@@ -39,14 +39,21 @@ impl Metadata {
     async fn follow_records(&self) {
         loop {
             let seen = self.log().high_watermark();
-            let from = self.controller.image_handle().applied();
+            // a log that was given up to a snapshot starts with it
+            let from = self.controller.image_handle().applied().max(self.log().log_start_offset());
             if from < seen {
+                let mut follows = true;
                 let read = metadata_log::read_batches(self.log(), from, |base_offset, records, next_offset| {
-                    self.controller.apply_committed(base_offset, records, next_offset);
+                    follows &= self.controller.apply_committed(base_offset, records, next_offset);
                 });
-                if let Err(error) = read {
-                    tracing::error!(%error, from, "metadata cannot be followed");
-                    tokio::time::sleep(RETRY_EVERY).await;
+                match read {
+                    Ok(()) if follows => {}
+                    // the log may have given up its beginning meanwhile
+                    Ok(()) => tokio::time::sleep(RETRY_EVERY).await,
+                    Err(error) => {
+                        tracing::error!(%error, from, "metadata cannot be followed");
+                        tokio::time::sleep(RETRY_EVERY).await;
+                    }
                 }
                 continue;
             }
