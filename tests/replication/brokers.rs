@@ -1,8 +1,10 @@
 //! Three brokers on free ports over temporary directories, and the command line against them.
 
 use std::{
+    fs::File,
     io::Write,
     net::{Ipv4Addr, TcpListener},
+    os::unix::fs::MetadataExt,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     thread,
@@ -176,11 +178,15 @@ impl Three {
     }
 
     pub fn broker(&self, id: usize) -> &Broker {
-        self.brokers[id - 1].as_ref().expect("it runs")
+        self.running(id).expect("it runs")
+    }
+
+    pub fn running(&self, id: usize) -> Option<&Broker> {
+        self.brokers[id - 1].as_ref()
     }
 
     /// Those that run.
-    pub fn running(&self) -> impl Iterator<Item = &Broker> {
+    pub fn all_running(&self) -> impl Iterator<Item = &Broker> {
         self.brokers.iter().flatten()
     }
 
@@ -190,7 +196,7 @@ impl Three {
 
     /// A client command that knows all brokers that run.
     pub fn run(&self, arguments: &[&str]) -> Said {
-        let addresses: Vec<_> = self.brokers.iter().flatten().map(|broker| broker.kafka().to_string()).collect();
+        let addresses: Vec<_> = self.all_running().map(|broker| broker.kafka().to_string()).collect();
         Said::of(command(arguments).env("TIDEMARK_BOOTSTRAP", addresses.join(",")).output().expect("the binary"))
     }
 
@@ -219,5 +225,31 @@ impl Three {
         let status = self.run(&["cluster", "status", "--all", "--json"]).fine();
         let lines = status.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         lines.filter(|line| line["topic"] == topic).collect()
+    }
+}
+
+/// The directory of a log; while it is held its number is not given to another.
+pub struct Place(PathBuf, File);
+
+impl Place {
+    pub fn of(path: PathBuf) -> Self {
+        let held = File::open(&path).unwrap();
+        Self(path, held)
+    }
+
+    pub fn is_as_it_was(&self) -> bool {
+        self.0.metadata().is_ok_and(|now| now.ino() == self.1.metadata().unwrap().ino())
+    }
+
+    /// Waits until another log is there, and all replicas of the topic are in sync.
+    pub fn await_refilled(&self, three: &Three, topic: &str) {
+        eventually("another log takes the place of the one that cannot be trusted", PATIENCE, || {
+            (self.0.exists() && !self.is_as_it_was()).then_some(())
+        });
+        eventually("it is a member", PATIENCE, || {
+            let row = &three.partitions(topic)[0];
+            let none = |key: &str| row[key].as_array().unwrap().is_empty();
+            (none("damaged") && none("offline") && row["isr"].as_array().unwrap().len() == 3).then_some(())
+        });
     }
 }

@@ -39,7 +39,7 @@ impl Sequenced {
             .with_partition_data(vec![partition]);
         let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(10_000).with_topic_data(vec![topic]);
         eventually("somebody leads", PATIENCE, || {
-            let answers = three.running().map(|broker| broker.connect().ask(&request, 9));
+            let answers = three.all_running().map(|broker| broker.connect().ask(&request, 9));
             let mut told = answers.map(|answer| {
                 let partition = &answer.responses[0].partition_responses[0];
                 if partition.error_code == 0 { Ok(partition.base_offset) } else { Err(partition.error_code) }

@@ -3,11 +3,14 @@
 use harness::{eventually, wait::PATIENCE};
 use kafka_protocol::{
     messages::{
-        FetchRequest, TopicName,
+        FetchRequest, ProduceRequest, TopicName,
         fetch_request::{FetchPartition, FetchTopic},
+        produce_request::{PartitionProduceData, TopicProduceData},
     },
     protocol::StrBytes,
 };
+
+use tidemark_record::BatchBuilder;
 
 use crate::brokers::Three;
 
@@ -66,4 +69,39 @@ fn a_follower_serves_what_is_committed() {
         let answer = connection.ask(&request, 10);
         assert_eq!(answer.responses[0].partitions[0].error_code, 6, "NOT_LEADER_OR_FOLLOWER");
     }
+}
+
+/// Writes one record to partition 0 at its leader, if it has one that runs; the error it met.
+fn produce(three: &Three, topic: &'static str, timeout_ms: i32) -> Option<i16> {
+    let leader = three.partitions(topic)[0]["leader"].as_u64()? as usize;
+    let mut builder = BatchBuilder::new();
+    builder.append_plain(0, None, Some(b"1000"));
+    let data = PartitionProduceData::default().with_records(Some(builder.build().unwrap()));
+    let topic = TopicProduceData::default()
+        .with_name(TopicName(StrBytes::from_static_str(topic)))
+        .with_partition_data(vec![data]);
+    let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(timeout_ms).with_topic_data(vec![topic]);
+    let answer = three.running(leader)?.connect().ask(&request, 9);
+    Some(answer.responses[0].partition_responses[0].error_code)
+}
+
+#[test]
+fn what_all_three_shall_have_is_not_acknowledged_by_two() {
+    let mut three = Three::start();
+    for (topic, min) in [("all", "min.insync.replicas=3"), ("most", "min.insync.replicas=2")] {
+        three.run(&["topic", "create", topic, "--replication-factor", "3", "--config", min]).fine();
+        eventually("all are in sync", PATIENCE, || (produce(&three, topic, 30_000) == Some(0)).then_some(()));
+    }
+    let leader = three.partitions("all")[0]["leader"].as_u64().unwrap() as usize;
+    let dead = leader % 3 + 1;
+    three.kill(dead);
+    // it counts as in sync for a while, and has nothing of what is written meanwhile
+    eventually("it is missed", PATIENCE, || {
+        let error = produce(&three, "all", 1000);
+        assert_ne!(error, Some(0), "only two have it");
+        (error == Some(7)).then_some(())
+    });
+    eventually("two are enough", PATIENCE, || (produce(&three, "most", 30_000) == Some(0)).then_some(()));
+    three.start_again(&[dead]);
+    eventually("all three have it", PATIENCE, || (produce(&three, "all", 30_000) == Some(0)).then_some(()));
 }

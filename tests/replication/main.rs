@@ -15,3 +15,4 @@ mod life;
 mod misuse;
 mod power;
 mod recover;
+mod rot;

@@ -1,11 +1,9 @@
 //! A machine that goes down takes what `write.caching=true` had not synced. Here a broker is killed, and what it wrote down of its
 //! machine's boot is made another one: that is all a broker can tell a lost page cache by.
 
-use std::{fs::File, os::unix::fs::MetadataExt, path::PathBuf};
-
 use harness::{eventually, wait::PATIENCE};
 
-use crate::brokers::Three;
+use crate::brokers::{Place, Three};
 
 /// Ends a broker as the end of its machine would.
 pub fn cut_power(three: &mut Three, id: usize) {
@@ -15,20 +13,6 @@ pub fn cut_power(three: &mut Three, id: usize) {
     assert!(text.contains("clean=false"), "{text}");
     let other = |line: &str| if line.starts_with("boot.id=") { "boot.id=another".to_owned() } else { line.to_owned() };
     std::fs::write(path, text.lines().map(other).collect::<Vec<_>>().join("\n") + "\n").unwrap();
-}
-
-/// A directory; while it is held its number is not given to another.
-struct Place(PathBuf, File);
-
-impl Place {
-    fn of(path: PathBuf) -> Self {
-        let held = File::open(&path).unwrap();
-        Self(path, held)
-    }
-
-    fn is_as_it_was(&self) -> bool {
-        self.0.metadata().is_ok_and(|now| now.ino() == self.1.metadata().unwrap().ino())
-    }
 }
 
 pub fn damaged(three: &Three, topic: &str) -> usize {
@@ -53,11 +37,7 @@ fn who_may_have_lost_acknowledged_records_is_filled_anew_and_never_elects() {
     cut_power(&mut three, lost);
     three.write(other, "cached", 100..200);
     three.start_again(&[lost]);
-    eventually("another replica takes the place of the one that cannot be trusted", PATIENCE, || {
-        let row = &three.partitions("cached")[0];
-        let all = row["isr"].as_array().unwrap().len() == 3 && row["damaged"].as_array().unwrap().is_empty();
-        (all && !cached.is_as_it_was()).then_some(())
-    });
+    cached.await_refilled(&three, "cached");
     assert_eq!(three.read(lost, "cached"), (0..200).collect::<Vec<_>>());
 
     (1..=3).for_each(|id| cut_power(&mut three, id));

@@ -105,6 +105,8 @@ struct Row {
     lags: Vec<(i32, i64)>,
     /// Brokers whose replicas cannot be used.
     damaged: Vec<i32>,
+    /// Brokers that are down, or whose replicas are filled anew.
+    offline: Vec<i32>,
     adding: Vec<i32>,
     removing: Vec<i32>,
 }
@@ -116,7 +118,7 @@ impl Row {
 
     fn is_well(&self) -> bool {
         let in_sync = self.isr.len() == self.replicas.len() && self.lags.is_empty();
-        self.leader.is_some() && in_sync && self.damaged.is_empty()
+        self.leader.is_some() && in_sync && self.damaged.is_empty() && self.offline.is_empty()
     }
 
     /// Whether those that can be used are too few to elect a leader: no other can be filled by itself.
@@ -161,6 +163,7 @@ impl Found {
                     isr: at.isr.clone(),
                     lags: at.replicas.iter().filter_map(lag).collect(),
                     damaged: at.replicas.iter().copied().filter(|broker| known(broker) == Some(None)).collect(),
+                    offline: at.offline_replicas.clone(),
                     adding: ongoing.map(|one| one.adding.clone()).unwrap_or_default(),
                     removing: ongoing.map(|one| one.removing.clone()).unwrap_or_default(),
                 });
@@ -286,12 +289,11 @@ impl Found {
             writeln!(out, "{line}")?;
         }
         for row in self.rows(all) {
-            let Row { topic, partition, leader, leader_epoch, replicas, isr, lags, damaged, adding, removing } = row;
-            let lags: BTreeMap<String, i64> = lags.into_iter().map(|(broker, lag)| (broker.to_string(), lag)).collect();
+            let lags: BTreeMap<String, i64> = row.lags.iter().map(|(broker, lag)| (broker.to_string(), *lag)).collect();
             let line = json!({
-                "topic": topic, "partition": partition, "leader": leader, "leader_epoch": leader_epoch,
-                "replicas": replicas, "isr": isr, "lags": lags, "damaged": damaged,
-                "adding": adding, "removing": removing,
+                "topic": row.topic, "partition": row.partition, "leader": row.leader, "leader_epoch": row.leader_epoch,
+                "replicas": row.replicas, "isr": row.isr, "offline": row.offline, "damaged": row.damaged, "lags": lags,
+                "adding": row.adding, "removing": row.removing,
             });
             writeln!(out, "{line}")?;
         }

@@ -73,6 +73,7 @@ impl ErrorCode for AppendError {
             // only a compare-and-append can fail so, and no Kafka API does one
             Self::UnexpectedEnd { .. } => ResponseError::UnknownServerError,
             Self::NotEnoughReplicas { .. } => ResponseError::NotEnoughReplicas,
+            Self::NotEnoughReplicasAfterAppend { .. } => ResponseError::NotEnoughReplicasAfterAppend,
             Self::NotLeader => ResponseError::NotLeaderOrFollower,
             Self::Storage(_) => ResponseError::KafkaStorageError,
         }

@@ -45,6 +45,8 @@ pub(super) static REQUEST: Shape = Shape {
 
 /// First version whose answer names a leader epoch.
 const LEADER_EPOCH_SINCE: i16 = 4;
+/// First version whose clients know OFFSET_NOT_AVAILABLE (KIP-207).
+const NOT_AVAILABLE_SINCE: i16 = 5;
 /// Isolation level read_committed; 0 is the other one there is.
 const READ_COMMITTED: i8 = 1;
 
@@ -92,7 +94,11 @@ fn lookup(
 ) -> Result<FoundOffset, ResponseError> {
     let spec = spec(asked.timestamp, context.version).ok_or(ResponseError::UnsupportedVersion)?;
     let partition = partition_of(&context.broker, image.topic(topic), asked.partition_index)?;
-    partition.offset_for(spec, read_committed, asked.current_leader_epoch).map_err(|error| error.response_error())
+    let found = partition.offset_for(spec, read_committed, asked.current_leader_epoch);
+    found.map_err(|error| match error.response_error() {
+        ResponseError::OffsetNotAvailable if context.version < NOT_AVAILABLE_SINCE => ResponseError::LeaderNotAvailable,
+        error => error,
+    })
 }
 
 /// What a timestamp means in a version; `None` if it means nothing yet.

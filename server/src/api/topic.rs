@@ -52,7 +52,7 @@ pub(super) struct Described {
     pub(super) leader_epoch: i32,
     pub(super) replicas: Vec<BrokerId>,
     pub(super) isr: Vec<BrokerId>,
-    /// Replicas on brokers that are fenced or gone.
+    /// Replicas on brokers that are fenced or gone, and those whose log was lost until another is filled.
     pub(super) offline: Vec<BrokerId>,
 }
 
@@ -90,7 +90,7 @@ pub(super) fn describe(
         leader: leader.map(id),
         leader_epoch,
         isr: info.isr.iter().copied().filter(available).map(id).collect(),
-        offline: replicas.iter().copied().filter(|id| !available(id)).map(id).collect(),
+        offline: replicas.iter().copied().filter(|id| !available(id) || info.is_refilled_on(*id)).map(id).collect(),
         replicas: replicas.into_iter().map(id).collect(),
     }
 }

@@ -136,7 +136,7 @@ impl Recovery {
             let from = Lsn(part.header.start.0.saturating_add(bytes_behind_header(part.file.len)));
             let to = Lsn(part.header.start.0.saturating_add(bytes_behind_header(part.header.len)));
             tracing::error!(path = %part.file.path.display(), len = part.file.len, was = part.header.len, "journal file is cut off");
-            self.damage.push(Damage { from, to, entry: None });
+            self.damage.push(Damage::of(from, to, None));
         }
         self.damage.sort_by_key(|damage| damage.from);
         Ok(())

@@ -19,6 +19,18 @@ pub struct Damage {
     pub to: Lsn,
     /// The replica and Raft index that the bad record names, where its header is whole.
     pub entry: Option<(ReplicaId, u64)>,
+    /// Where the stretch is one record and its header is whole: the replica that alone has lost something.
+    pub only: Option<ReplicaId>,
+}
+
+impl Damage {
+    /// A stretch whose first record has this header, if that is whole.
+    pub(super) fn of(from: Lsn, to: Lsn, named: Option<&Header>) -> Self {
+        let about = named.and_then(|header| Some((header.about()?, header)));
+        let entry = about.map(|(replica, header)| (replica, header.index));
+        let only = about.filter(|(_, header)| from.0 + header.record_len() == to.0).map(|(replica, _)| replica);
+        Self { from, to, entry, only }
+    }
 }
 
 /// One file of the stream with what its header says.
@@ -107,13 +119,12 @@ impl<'a> Scanner<'a> {
             }
         }
         let from = self.at;
-        let entry = self.header_at(from)?.filter(|header| Some(header.previous) == self.chain);
-        let entry = entry.and_then(|header| header.about().map(|replica| (replica, header.index)));
+        let named = self.header_at(from)?.filter(|header| Some(header.previous) == self.chain);
         if !self.find_synced_beyond(from)? {
             self.at = from;
             return Ok(None);
         }
-        let damage = Damage { from, to: self.at, entry };
+        let damage = Damage::of(from, self.at, named.as_ref());
         self.chain = None;
         match self.try_record()? {
             Some(good) => Ok(Some((good, Some(damage)))),
@@ -121,7 +132,7 @@ impl<'a> Scanner<'a> {
             None => match self.next()? {
                 Some((good, more)) => {
                     let to = more.map_or(good.header.lsn, |more| more.to);
-                    Ok(Some((good, Some(Damage { to, ..damage }))))
+                    Ok(Some((good, Some(Damage::of(from, to, named.as_ref())))))
                 }
                 None => {
                     self.at_end = Some(damage);

@@ -166,6 +166,7 @@ fn rot_below_a_synced_mark_is_damage_and_never_a_clean_end() {
             if byte - start >= 72 {
                 assert_eq!(damage.entry, Some((ReplicaId(7), victim as u64)));
             }
+            assert_eq!(damage.only, damage.entry.map(|(replica, _)| replica), "one record is one replica's loss");
             let expected: Vec<u64> = (0..6).filter(|index| *index != victim as u64).collect();
             assert_eq!(replayed(&recovery), expected);
         }

@@ -298,6 +298,12 @@ impl Log {
         self.epochs.end_offset_for(epoch, self.next_offset)
     }
 
+    /// The offset where an epoch begins: the log's end for one that wrote nothing yet.
+    pub fn epoch_start(&self, epoch: i32) -> i64 {
+        let known = self.epochs.entries().iter().rfind(|entry| entry.epoch == epoch);
+        known.map_or(self.next_offset, |entry| entry.start_offset)
+    }
+
     /// The epoch that wrote an offset; -1 if unknown.
     pub fn epoch_at(&self, offset: i64) -> i32 {
         self.epochs.epoch_at(offset).unwrap_or(-1)

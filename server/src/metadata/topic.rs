@@ -96,6 +96,12 @@ impl PartitionInfo {
         self.target.is_some() && !(self.adding().is_empty() && self.removing().is_empty())
     }
 
+    /// Whether a broker lost its log, and the one in its place is not a member yet.
+    pub fn is_refilled_on(&self, broker_id: i32) -> bool {
+        let had = self.replicas.iter().find(|replica| replica.broker_id == broker_id);
+        had.is_some_and(|had| self.wanted_on(broker_id).is_some_and(|wanted| wanted != *had))
+    }
+
     /// The broker that should lead.
     pub fn preferred_leader(&self) -> i32 {
         self.wanted().first().map_or(NO_BROKER, |replica| replica.broker_id)

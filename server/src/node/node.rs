@@ -11,13 +11,13 @@ use super::{
 };
 use crate::{
     api::{Broker, Dispatcher, FetchSessions, Forward},
-    config::Config,
+    config::{ClusterConfig, Config},
     controller::{Controller, ImageHandle, Registration},
     metadata::Endpoint,
     metrics::{Gauge, Registry},
     net::Net,
     os::{clock::Clock, descriptors, disk::SharedDisk, network::Listener, random::Random},
-    partition::Partitions,
+    partition::{self, Partitions},
     raft::{ReplicaKind, Storage},
     tasks::{self, TaskKind},
 };
@@ -55,6 +55,7 @@ impl Node {
         let voters = config.cluster.as_ref().filter(|cluster| !cluster.voters.is_empty());
         let cluster = match (voters, raft) {
             (Some(config), Some(listener)) => {
+                renew_metadata(&storage, config, &random)?;
                 let seams = (&random, &registry);
                 Some(Cluster::gather(&storage, config, listener, seams, stop.subscribe()).await?)
             }
@@ -219,6 +220,15 @@ async fn take_place(
     tokio::select! {
         entered = cluster.enter(storage, rooms, registration, stop) => entered,
         said_by = cluster.id_taken() => Err(StartError::IdTaken { broker_id, said_by }),
+    }
+}
+
+/// Damaged metadata is filled anew, if there is another voter that could.
+fn renew_metadata(storage: &Storage, config: &ClusterConfig, random: &Random) -> Result<(), StartError> {
+    let own = storage.properties().node_id;
+    match config.voters.iter().any(|voter| voter.id != own) {
+        true => Ok(partition::renew_metadata(storage, random)?),
+        false => Ok(()),
     }
 }
 

@@ -2,6 +2,7 @@
 //! themselves (`validate`) and the write (`raft::replica`).
 
 use super::{
+    min_insync::Spread,
     validate::RecordErrors,
     waiters::{CommitError, Committed},
 };
@@ -84,6 +85,8 @@ pub struct Appended {
 pub enum Append {
     /// It is in the log of a partition with one replica, and waits for the commit with [`AckLevel::All`].
     Placed(Appended, Option<Committed>),
+    /// A group has committed it before; the answer waits until enough replicas have what the log has, up to this Raft index.
+    Repeated(Appended, Box<Spread>, u64),
     /// It is on its way through the partition's group.
     Proposed(Box<Proposing>),
 }
@@ -93,6 +96,8 @@ pub enum Append {
 pub struct Proposing {
     pub(super) proposal: Proposal,
     pub(super) acks: AckLevel,
+    /// What acks=all waits for behind the commit.
+    pub(super) spread: Option<Spread>,
     /// Milliseconds since 1970 under `message.timestamp.type=LogAppendTime`, else -1.
     pub(super) log_append_time_ms: i64,
     /// The epoch in which it was proposed.
@@ -103,7 +108,7 @@ impl Append {
     /// Where the batch lies, if that is known already.
     pub fn placed(&self) -> Option<&Appended> {
         match self {
-            Self::Placed(placed, _) => Some(placed),
+            Self::Placed(placed, _) | Self::Repeated(placed, ..) => Some(placed),
             Self::Proposed(_) => None,
         }
     }
@@ -125,6 +130,10 @@ impl Append {
                 committed.await?;
                 Ok(placed)
             }
+            Self::Repeated(placed, spread, index) => {
+                spread.reach(index).await?;
+                Ok(placed)
+            }
             Self::Proposed(proposing) => proposing.done().await,
         }
     }
@@ -133,7 +142,13 @@ impl Append {
 impl Proposing {
     async fn done(mut self: Box<Self>) -> Result<Appended, AppendError> {
         let appending = match self.acks {
-            AckLevel::All => self.proposal.committed().await?,
+            AckLevel::All => {
+                let (appending, index) = self.proposal.committed_at().await?;
+                if let Some(spread) = self.spread {
+                    spread.reach(index).await?;
+                }
+                appending
+            }
             AckLevel::Leader | AckLevel::None => self.proposal.appended().await?,
         };
         Ok(appended(&appending, self.log_append_time_ms, self.leader_epoch))
@@ -164,7 +179,7 @@ impl From<CommitError> for AppendError {
     }
 }
 
-/// Why a batch was not appended. Nothing of it is in the log.
+/// Why a batch is not acknowledged. Nothing of it is in the log, unless a variant says so.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
     /// Checksum or length wrong: Kafka's CORRUPT_MESSAGE (2).
@@ -207,6 +222,14 @@ pub enum AppendError {
     /// NOT_ENOUGH_REPLICAS (19).
     #[error("{in_sync} replicas in sync, {needed} needed")]
     NotEnoughReplicas {
+        /// Replicas in sync.
+        in_sync: usize,
+        /// `min.insync.replicas`.
+        needed: usize,
+    },
+    /// The log has it, and too few replicas are in sync to take it: NOT_ENOUGH_REPLICAS_AFTER_APPEND (20).
+    #[error("{in_sync} replicas in sync, {needed} needed; the batch may stay")]
+    NotEnoughReplicasAfterAppend {
         /// Replicas in sync.
         in_sync: usize,
         /// `min.insync.replicas`.

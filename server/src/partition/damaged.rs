@@ -10,8 +10,14 @@ use std::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{partition::Partition, partitions::Partitions};
-use crate::raft::{NodeId, ReplicaKey, Role};
+use super::{
+    partition::Partition,
+    partitions::{METADATA_LOG, Partitions},
+};
+use crate::{
+    os::random::Random,
+    raft::{NodeId, ReplicaKey, Role, Storage, StorageError},
+};
 
 /// A group that elects has done so by then.
 const NOBODY_FOR: Duration = Duration::from_secs(30);
@@ -19,6 +25,26 @@ const NOBODY_FOR: Duration = Duration::from_secs(30);
 /// Since when nobody leads who could fill another, and whether that was said.
 #[derive(Debug, Default)]
 pub(super) struct Orphans(Mutex<HashMap<ReplicaKey, (Instant, bool)>>);
+
+/// Lets another replica of the metadata take the place of one that cannot be trusted: of the same broker, under another name, and
+/// empty, until the quorum lets it in and fills it. The old one is set aside.
+///
+/// # Errors
+/// The disk's.
+pub fn renew_metadata(storage: &Storage, random: &Random) -> Result<(), StorageError> {
+    let (properties, found) = (storage.properties(), storage.replicas());
+    let damaged = found.into_iter().find(|(key, replica)| *key == METADATA_LOG && replica.has_failed());
+    let Some((_, replica)) = damaged.filter(|_| !properties.cluster_id.is_empty()) else { return Ok(()) };
+    let incarnation = (random.u64() as u32).max(1);
+    tracing::error!(
+        incarnation,
+        "this broker's copy of the cluster's metadata cannot be trusted: it is set aside, and filled anew \
+        by the others; if most of the voters say so, `tidemark cluster recover` shows what survives"
+    );
+    // before the old one is gone: no start may take an empty one for it
+    storage.join_cluster(&properties.cluster_id, &properties.quorum, incarnation)?;
+    storage.abandon_replica(&replica)
+}
 
 impl Partitions {
     /// Members here whose places others must take. One whose group nobody leads is left as it is: it may hold the only copy of

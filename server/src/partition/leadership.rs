@@ -62,17 +62,6 @@ impl Partition {
             Role::Solo { .. } | Role::Follower { leader: None, .. } => None,
         }
     }
-
-    /// How many replicas are in sync; 0 where this one does not lead.
-    pub(super) fn in_sync_count(&self) -> usize {
-        match (self.role(), self.groups.get()) {
-            (Role::Solo { .. }, _) => 1,
-            (Role::Leader { .. }, Some(groups)) => {
-                groups.in_sync(&self.replica, self.lag_ms_max).map_or(0, |in_sync| in_sync.len())
-            }
-            _ => 0,
-        }
-    }
 }
 
 /// What the group is asked to do, where this broker leads it.

@@ -20,6 +20,7 @@ mod delete_records;
 mod fetch;
 mod groups;
 mod leadership;
+mod min_insync;
 mod offsets;
 #[allow(clippy::module_inception, reason = "the room's main type, named as the room")]
 mod partition;
@@ -34,6 +35,7 @@ mod waiters;
 mod tests;
 
 pub use append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin, Appended, Proposing};
+pub use damaged::renew_metadata;
 pub use delete_records::{DeleteRecordsError, DeletedRecords};
 pub use fetch::{FetchError, FetchParams, Fetched, FetchedRecords, RecordSlice};
 pub use leadership::Leadership;

@@ -3,7 +3,7 @@
 use super::{fetch::check_epoch, partition::Partition};
 use crate::{
     log::{ReadError, TimestampOffset},
-    raft::ReplicaError,
+    raft::{ReplicaError, Role},
 };
 
 /// A position asked for by meaning (ListOffsets' special timestamps, KIP-734, KIP-405, KIP-1005).
@@ -69,8 +69,8 @@ pub enum OffsetError {
         /// Ours.
         leader_epoch: i32,
     },
-    /// A new leader has not committed in its own epoch yet: OFFSET_NOT_AVAILABLE (78).
-    #[error("the end is not known yet")]
+    /// The high watermark of a new leader has not reached the beginning of its epoch: OFFSET_NOT_AVAILABLE (78).
+    #[error("a leader has just been elected: what is committed behind its high watermark is not known yet")]
     OffsetNotAvailable,
     /// Deleted, or led elsewhere: NOT_LEADER_OR_FOLLOWER (6).
     #[error("this broker does not lead the partition")]
@@ -92,23 +92,42 @@ impl Partition {
         current_leader_epoch: i32,
     ) -> Result<FoundOffset, OffsetError> {
         self.check_offset_epoch(current_leader_epoch)?;
-        // asked before the end is read: from then on it only grows
-        let end_is_known = self.replica.knows_the_end();
         let upper = if read_committed { self.last_stable_offset() } else { self.high_watermark() };
-        let found = |found: Option<TimestampOffset>| match found {
-            None if !end_is_known => Err(OffsetError::OffsetNotAvailable),
-            found => Ok(found.map_or(FoundOffset::NONE, FoundOffset::from)),
-        };
+        let lags = self.lags_behind_epoch()?;
         match spec {
-            OffsetSpec::Latest if !end_is_known => Err(OffsetError::OffsetNotAvailable),
+            OffsetSpec::Latest if lags => Err(OffsetError::OffsetNotAvailable),
             OffsetSpec::Latest => Ok(FoundOffset { offset: upper, timestamp: -1, leader_epoch: self.leader_epoch() }),
             OffsetSpec::Earliest | OffsetSpec::EarliestLocal => Ok(self.replica.look(|log| {
                 let offset = log.log_start_offset();
                 FoundOffset { offset, timestamp: -1, leader_epoch: log.epoch_at(offset) }
             })?),
             OffsetSpec::LastTiered => Ok(FoundOffset::NONE),
-            OffsetSpec::MaxTimestamp => found(self.replica.look(|log| log.max_timestamp_offset(upper))??),
-            OffsetSpec::Timestamp(target) => found(self.replica.look(|log| log.offset_for_timestamp(target, upper))??),
+            OffsetSpec::MaxTimestamp | OffsetSpec::Timestamp(_) if lags => {
+                // what lies between may be committed: an answer below it is sure, no other is
+                let found = self.by_time(spec, i64::MAX)?;
+                let sure = (0..upper).contains(&found.offset);
+                if sure { Ok(found) } else { Err(OffsetError::OffsetNotAvailable) }
+            }
+            OffsetSpec::MaxTimestamp | OffsetSpec::Timestamp(_) => self.by_time(spec, upper),
+        }
+    }
+
+    fn by_time(&self, spec: OffsetSpec, upper: i64) -> Result<FoundOffset, OffsetError> {
+        found(self.replica.look(|log| match spec {
+            OffsetSpec::Timestamp(target) => log.offset_for_timestamp(target, upper),
+            _ => log.max_timestamp_offset(upper),
+        })?)
+    }
+
+    /// Whether others may have been told of more than this new leader knows to be committed (KIP-207).
+    fn lags_behind_epoch(&self) -> Result<bool, OffsetError> {
+        match self.role() {
+            Role::Leader { epoch } => {
+                // in this order: a watermark that moves meanwhile only makes the answer better
+                let start = self.replica.look(|log| log.epoch_start(epoch))?;
+                Ok(start > self.high_watermark())
+            }
+            _ => Ok(false),
         }
     }
 
@@ -136,16 +155,13 @@ impl Partition {
     }
 }
 
-impl From<TimestampOffset> for FoundOffset {
-    fn from(found: TimestampOffset) -> Self {
-        let TimestampOffset { offset, timestamp, leader_epoch } = found;
-        Self { offset, timestamp, leader_epoch }
-    }
-}
-
-impl From<ReadError> for OffsetError {
-    fn from(error: ReadError) -> Self {
-        Self::Storage(error.to_string())
+fn found(found: Result<Option<TimestampOffset>, ReadError>) -> Result<FoundOffset, OffsetError> {
+    match found {
+        Ok(Some(TimestampOffset { offset, timestamp, leader_epoch })) => {
+            Ok(FoundOffset { offset, timestamp, leader_epoch })
+        }
+        Ok(None) => Ok(FoundOffset::NONE),
+        Err(error) => Err(OffsetError::Storage(error.to_string())),
     }
 }
 

@@ -120,17 +120,17 @@ impl Partition {
         if !self.role().leads() {
             return Err(AppendError::NotLeader);
         }
-        if options.acks == AckLevel::All && settings.min_insync_replicas > 1 {
-            let needed = usize::try_from(settings.min_insync_replicas).unwrap_or(usize::MAX);
-            let in_sync = self.in_sync_count();
-            if in_sync < needed {
-                return Err(AppendError::NotEnoughReplicas { in_sync, needed });
-            }
+        let needed = match options.acks {
+            AckLevel::All => usize::try_from(settings.min_insync_replicas).unwrap_or(1),
+            AckLevel::Leader | AckLevel::None => 1,
+        };
+        if needed > 1 {
+            self.check_in_sync(needed)?;
         }
         if options.origin == AppendOrigin::Client {
             self.replica.check_room(validated.batch.len())?;
         }
-        self.propose(&validated, None, options.acks, now_ms)
+        self.propose(&validated, None, (options.acks, needed), now_ms)
     }
 
     /// Compare-and-append: writes one whole batch at the offset it carries, if the log ends at `expected_end` and that
@@ -146,25 +146,31 @@ impl Partition {
         let now_ms = self.clock.wall_ms();
         let validated = validate(batch, &self.settings.load(), &options, now_ms)?;
         self.replica.check_room(validated.batch.len())?;
-        self.propose(&validated, Some(expected_end), options.acks, now_ms)
+        self.propose(&validated, Some(expected_end), (options.acks, 1), now_ms)
     }
 
     fn propose(
         &self,
         validated: &Validated,
         expected_end: Option<i64>,
-        acks: AckLevel,
+        (acks, needed): (AckLevel, usize),
         now_ms: i64,
     ) -> Result<Append, AppendError> {
         let (batch, header) = (validated.batch.clone(), &validated.header);
         let (log_append_time_ms, leader_epoch) = (validated.log_append_time_ms, self.leader_epoch());
         Ok(match self.replica.propose(batch, header, expected_end, now_ms)? {
             Proposed::Appended(appending) => {
+                let placed = appended(&appending, log_append_time_ms, leader_epoch);
+                if let Some(spread) = self.spread(needed) {
+                    let last_index = self.replica.look(|log| log.next_index().saturating_sub(1))?;
+                    return Ok(Append::Repeated(placed, Box::new(spread), last_index));
+                }
                 let committed = (acks == AckLevel::All).then(|| self.waiters.committed(appending.last_offset + 1));
-                Append::Placed(appended(&appending, log_append_time_ms, leader_epoch), committed)
+                Append::Placed(placed, committed)
             }
             Proposed::Pending(proposal) => {
-                Append::Proposed(Box::new(Proposing { proposal, acks, log_append_time_ms, leader_epoch }))
+                let spread = self.spread(needed);
+                Append::Proposed(Box::new(Proposing { proposal, acks, spread, log_append_time_ms, leader_epoch }))
             }
         })
     }

@@ -259,7 +259,10 @@ impl Partitions {
                 known
             }
             None => match self.make(topic, index, &presence, settings) {
-                Ok(Some(made)) => made,
+                Ok(Some(made)) => {
+                    made.replica.lead_above(info.leader_epoch);
+                    made
+                }
                 Ok(None) => return true,
                 Err(error) => {
                     tracing::error!(topic = topic.name, partition = index, %error, "partition could not be made");
@@ -301,6 +304,9 @@ impl Partitions {
         };
         let (roles, groups) = (self.roles.clone(), Arc::clone(&self.groups));
         let shared = Shared { clock: self.clock.clone(), roles, groups, config: &self.config };
+        if let (Presence::Member { node, .. }, true) = (presence, replica.is_nameless()) {
+            replica.is_called(*node);
+        }
         let partition = Arc::new(Partition::new(key, replica, settings.clone(), shared));
         partition.becomes(presence);
         self.write().entry(topic.id).or_default().insert(index, partition.clone());

@@ -60,7 +60,7 @@ impl Presence {
         match self {
             Self::Absent => false,
             Self::Solo => replica.node().is_none(),
-            Self::Member { node, .. } => replica.node() == Some(*node),
+            Self::Member { node, .. } => replica.node() == Some(*node) || replica.is_nameless(),
         }
     }
 

@@ -20,8 +20,10 @@ use crate::{
         },
         random::Random,
     },
-    raft::{Carrier, CarrierError, GroupTiming, Groups, Lane, NodeId, ReplicaKind, Storage, StorageConfig},
+    raft::{Carrier, CarrierError, GroupTiming, Groups, Lane, NodeId, ReplicaKind, Role, Storage, StorageConfig},
 };
+
+mod lagging;
 
 const DIR: &str = "/data/broker";
 const ID: Uuid = Uuid::from_u128(77);
@@ -442,6 +444,24 @@ impl Carrier for Alone {
     fn call(&self, _: NodeId, _: Lane, _: Vec<Bytes>) -> BoxFuture<'static, Result<Bytes, CarrierError>> {
         std::future::ready(Err(CarrierError::Unreachable("alone".to_owned()))).boxed()
     }
+}
+
+#[tokio::test]
+async fn a_log_that_was_lost_goes_on_above_the_epoch_that_clients_have_seen() {
+    let mut house = House::new();
+    let (topic_id, partition, leader) = (ID, 0, 1);
+    let state = MetadataRecord::PartitionState { topic_id, partition, leader, leader_epoch: 7, isr: vec![1] };
+    let records = [create(ID, "t").to_vec(), vec![state]].concat();
+    house.apply(&records);
+    assert_eq!(house.partition().role(), Role::Solo { epoch: 8 });
+    let append = house.partition().append(&batch(NOW, 10), &AppendOptions::client(AckLevel::All)).unwrap();
+    assert_eq!(append.done().await.unwrap().leader_epoch, 8);
+    // what it reported by then is what a start finds
+    house.apply(&[MetadataRecord::PartitionState { topic_id, partition, leader, leader_epoch: 8, isr: vec![1] }]);
+    assert_eq!(house.partition().role(), Role::Solo { epoch: 8 }, "it is its own epoch");
+    let again = house.after_power_cut(1).partition();
+    assert_eq!(again.role(), Role::Solo { epoch: 9 });
+    assert_eq!(again.end_offset_for_epoch(8, -1).unwrap(), (8, 1));
 }
 
 #[tokio::test]

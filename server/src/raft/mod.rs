@@ -41,7 +41,9 @@ mod tests;
 pub use carrier::{Carrier, CarrierError, Lane};
 pub use commit::CommitListener;
 pub use error::{ReplicaError, StorageError};
-pub use group::{FollowerStatus, GroupError, GroupStatus, GroupTiming, Groups, Proposal, Proposed, ServeError};
+pub use group::{
+    FollowerStatus, GroupError, GroupStatus, GroupTiming, Groups, Proposal, Proposed, ServeError, SpreadError,
+};
 pub use meta_properties::{MetaProperties, random_id};
 pub use node_id::NodeId;
 pub use replica::{Appending, Durability, Replica};

@@ -10,6 +10,9 @@ use crate::metadata::Replica;
 pub struct NodeId(u64);
 
 impl NodeId {
+    /// Of a member that does not know any more what it is called. No broker has such an id.
+    pub const UNKNOWN: Self = Self(u64::MAX);
+
     /// The replica's `incarnation` on `broker`.
     pub const fn new(broker: i32, incarnation: u32) -> Self {
         Self((broker as u32 as u64) << 32 | incarnation as u64)

@@ -17,7 +17,9 @@ use super::{
     storage::ReplicaKey,
 };
 use crate::{
-    journal::{self, Installed, Journal, JournalConfig, Lsn, OwnedRecord, Record, ReplicaCheckpoint, ReplicaId},
+    journal::{
+        self, Damage, Installed, Journal, JournalConfig, Lsn, OwnedRecord, Record, ReplicaCheckpoint, ReplicaId,
+    },
     log::{AppendError, Extent, FrameBytes, InternalKind, Log, LogConfig, LogEnd, LogError, LogIdentity, OpenReport},
     os::{disk::SharedDisk, random::Random},
 };
@@ -39,6 +41,8 @@ pub(super) struct Found {
     pub dir: String,
     pub state: State,
     pub last: Captured,
+    /// What the journal said of it before is known otherwise: from the checkpoint, or there was nothing.
+    since: Lsn,
 }
 
 impl Found {
@@ -119,9 +123,7 @@ pub(super) fn recover(
     if damaged {
         rebuild.adopt(recovery.end())?;
     }
-    if !recovery.damage().is_empty() {
-        rebuild.give_up_members();
-    }
+    rebuild.give_up_members(recovery.damage());
     // the newest checkpoint would say who was given up before
     if uncached || recovery.bad_checkpoint().is_some() {
         rebuild.give_up_uncached();
@@ -155,8 +157,8 @@ impl Rebuild<'_> {
             member: replica.member.clone().map(|kept| RecoveredMember { vote: replica.vote, kept }),
         };
         if self.installs.get(&replica.replica).is_some_and(|install| *install > replica.captured) {
-            let (state, dir) = (State::Deleted, replica.dir.clone());
-            self.await_install(replica.replica, Found { key, dir, state, last });
+            let (state, dir, since) = (State::Deleted, replica.dir.clone(), replica.captured);
+            self.await_install(replica.replica, Found { key, dir, state, last, since });
             return Ok(());
         }
         let keep_tail = self.damaged || replica.unjournaled;
@@ -194,7 +196,8 @@ impl Rebuild<'_> {
                 State::Failed(error.to_string().into())
             }
         };
-        self.replicas.insert(replica.replica, Found { key, dir: replica.dir.clone(), state, last });
+        let since = replica.captured;
+        self.replicas.insert(replica.replica, Found { key, dir: replica.dir.clone(), state, last, since });
         Ok(())
     }
 
@@ -220,19 +223,16 @@ impl Rebuild<'_> {
         Ok((emptied, OpenReport::default()))
     }
 
-    /// A stretch of the journal that is lost may have held votes: whoever voted and does not know it would vote twice. Such
-    /// members come back under another name.
-    fn give_up_members(&mut self) {
-        let of_group = |log: &Log| {
-            let frames = log.frames(0, log.next_index(), FrameBytes::Headers).unwrap_or_default();
-            frames.iter().any(|frame| frame.header.is_internal() && names_members(&frame.bytes))
-        };
-        for found in self.replicas.values_mut() {
-            let unknown = found.last.member.is_none() && matches!(&found.state, State::Open(log) if of_group(log));
-            if unknown {
-                found.last.member = Some(RecoveredMember::new(NodeId::default(), None));
+    /// A stretch of the journal that is lost may have held votes: whoever voted and does not know it would vote twice. And what
+    /// lies in no order that the others have is no log of the group any more. Such members come back under another name.
+    fn give_up_members(&mut self, damage: &[Damage]) {
+        for (id, found) in &mut self.replicas {
+            let lost = |damage: &Damage| damage.to > found.since && damage.only.is_none_or(|only| only == *id);
+            let incomplete = matches!(&found.state, State::Open(log) if !log.quarantined().is_empty());
+            if (incomplete || damage.iter().any(lost)) && found.give_up() {
+                tracing::error!(log = found.dir, incomplete, "a part of this log is lost, or of what it had promised");
+                self.mended = true;
             }
-            found.give_up();
         }
     }
 
@@ -439,7 +439,7 @@ impl Rebuild<'_> {
         }
         if self.installs.contains_key(&replica) {
             let last = Captured { member, ..Captured::nothing(lsn) };
-            self.await_install(replica, Found { key, dir, state: State::Deleted, last });
+            self.await_install(replica, Found { key, dir, state: State::Deleted, last, since: lsn });
             return Ok(());
         }
         if self.disk.exists(&path) {
@@ -452,7 +452,7 @@ impl Rebuild<'_> {
             Some(member) => Log::create_with(disk, &path, identity, config, member.first_words())?,
         };
         let last = Captured { member, ..Captured::of(&log, lsn) };
-        self.replicas.insert(replica, Found { key, dir, state: State::Open(log), last });
+        self.replicas.insert(replica, Found { key, dir, state: State::Open(log), last, since: lsn });
         Ok(())
     }
 }
@@ -471,7 +471,7 @@ impl Rebuild<'_> {
         let opened = Log::open(self.disk.clone(), &path, identity, LogConfig::default(), Extent::AllSegments);
         let Ok((log, _)) = opened else { return false };
         let last = Captured { member, ..Captured::of(&log, lsn) };
-        let found = Found { key, dir: dir.to_owned(), state: State::Open(log), last };
+        let found = Found { key, dir: dir.to_owned(), state: State::Open(log), last, since: lsn };
         self.replicas.insert(replica, found);
         true
     }
@@ -488,10 +488,28 @@ impl Rebuild<'_> {
             self.next_replica_id += 1;
             if self.keep((lsn, replica), (topic_id, partition), &entry.name, None) {
                 tracing::warn!(log = entry.name, "log is not in the damaged journal: taken as it lies");
+                self.give_up_adopted(replica);
             }
         }
         Ok(())
     }
+}
+
+impl Rebuild<'_> {
+    /// A log of a group: the record that said which member it is may have been followed by votes.
+    fn give_up_adopted(&mut self, replica: ReplicaId) {
+        let Some(found) = self.replicas.get_mut(&replica) else { return };
+        if matches!(&found.state, State::Open(log) if has_members(log)) {
+            found.last.member = Some(RecoveredMember::new(NodeId::UNKNOWN, None));
+            found.give_up();
+        }
+    }
+}
+
+/// Whether a log was ever one of a group's.
+fn has_members(log: &Log) -> bool {
+    let frames = log.frames(0, log.next_index(), FrameBytes::Headers).unwrap_or_default();
+    frames.iter().any(|frame| frame.header.is_internal() && names_members(&frame.bytes))
 }
 
 /// The disk or the system refused: the file may be whole. A replica that is set aside loses its records once the journal's

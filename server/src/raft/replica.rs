@@ -182,10 +182,15 @@ impl Replica {
         held.member.as_ref().map(|member| member.node).or_else(unreadable)
     }
 
-    /// It was found as this member, and its log cannot be read: it promises nothing more, and another takes its place.
-    pub(super) fn is_unreadable(&self, node: NodeId) {
+    /// It was this member, and its log cannot be read: it promises nothing more, and another takes its place.
+    pub fn is_called(&self, node: NodeId) {
         // once, at start
         let _first_wins = self.unreadable.set(node);
+    }
+
+    /// Whether it was a member of a group, and what it was called is lost with its journal: whatever the metadata says.
+    pub fn is_nameless(&self) -> bool {
+        self.has_failed() && matches!(self.role(), Role::Follower { .. }) && self.node().is_none()
     }
 
     /// Whether its group runs.
@@ -217,6 +222,22 @@ impl Replica {
                 listener.on_role_change(role);
             }
         }
+    }
+
+    /// Alone: leads in an epoch above this one from now on. A log that was made anew on an emptied disk knows of no epoch that
+    /// clients have seen.
+    pub fn lead_above(&self, epoch: i32) {
+        let mut held = self.write();
+        let Role::Solo { epoch: own } = self.role() else { return };
+        if own > epoch {
+            return;
+        }
+        let above = epoch.saturating_add(1);
+        if let State::Open(log) = &mut held.state {
+            log.begin_epoch(above);
+        }
+        drop(held);
+        self.set_role(Role::Solo { epoch: above });
     }
 
     /// Who leads, as an error for those who took this replica for the leader.

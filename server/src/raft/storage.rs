@@ -245,7 +245,9 @@ impl Storage {
             if let Some(member) = found.last.member.as_ref().filter(|_| replica.has_failed()) {
                 // its log cannot be read: it is a member all the same
                 replica.set_role(Role::Follower { leader: None, epoch: member.epoch() });
-                replica.is_unreadable(NodeId::from(member.kept.node));
+                if NodeId::from(member.kept.node) != NodeId::UNKNOWN {
+                    replica.is_called(NodeId::from(member.kept.node));
+                }
             }
             replicas.by_id.insert(id, Entry { key: found.key, dir: found.dir, replica, last: found.last });
         }

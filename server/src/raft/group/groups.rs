@@ -10,7 +10,7 @@ use openraft::Config;
 
 use super::{
     super::{carrier::Carrier, node_id::NodeId, replica::Replica, role::Role, storage::ReplicaKey},
-    caught_up::CaughtUp,
+    caught_up::{CaughtUp, InSyncCount},
     config::{self, GroupTiming, Raft},
     machine::Machine,
     peer::Network,
@@ -58,12 +58,18 @@ pub struct Group {
     /// Its core came to an end by itself, or is about to.
     pub(super) ended: AtomicBool,
     groups: Weak<Shared>,
+    pub(super) in_sync: InSyncCount,
 }
 
 impl Group {
     /// The groups that it is one of, while there are any.
     pub(super) fn groups(&self) -> Option<Groups> {
         self.groups.upgrade().map(Groups)
+    }
+
+    /// Milliseconds since it runs here.
+    pub(super) fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -133,6 +139,7 @@ impl Groups {
             caught_up: Mutex::default(),
             ended: AtomicBool::new(false),
             groups: Arc::downgrade(&self.0),
+            in_sync: InSyncCount::default(),
         });
         Ok((key, group))
     }

@@ -293,10 +293,18 @@ impl Proposal {
     ///
     /// # Errors
     /// As [`Self::appended`]; or [`ReplicaError::NotLeader`] for a batch that was appended, of which another leader decides.
-    pub async fn committed(mut self) -> Result<Appending, ReplicaError> {
+    pub async fn committed(self) -> Result<Appending, ReplicaError> {
+        self.committed_at().await.map(|(appended, _)| appended)
+    }
+
+    /// The same, and the Raft index of the entry.
+    ///
+    /// # Errors
+    /// As [`Self::committed`].
+    pub async fn committed_at(mut self) -> Result<(Appending, u64), ReplicaError> {
         let appended = self.appended().await?;
         match self.answer.await {
-            Ok(Ok(_)) => Ok(appended),
+            Ok(Ok(written)) => Ok((appended, written.log_id.index)),
             _ => Err(self.replica.not_leader()),
         }
     }

@@ -12,7 +12,6 @@ use super::{
     super::{node_id::NodeId, replica::Replica, role::Role},
     config::{GroupTypes, Raft},
     groups::{Group, GroupError, Groups},
-    member::epoch_of,
 };
 
 /// A change of members or leader is given up after so long; it may still happen.
@@ -197,7 +196,7 @@ impl Groups {
             return Err(GroupError::NotLeader { leader: None });
         }
         let group = running(replica)?;
-        let now_ms = u64::try_from(group.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now_ms = group.now_ms();
         let mut caught_up = group.caught_up.lock().unwrap_or_else(PoisonError::into_inner);
         caught_up.note((status.role.epoch(), now_ms), status.commit_index, &status.followers);
         let answers = |node: &NodeId| {
@@ -206,18 +205,9 @@ impl Groups {
         };
         let in_sync =
             |node: &NodeId| *node == status.node || (answers(node) && caught_up.is_in_sync(*node, now_ms, within_ms));
-        let in_sync = status.voters.iter().copied().filter(in_sync).collect();
+        let in_sync: Vec<NodeId> = status.voters.iter().copied().filter(in_sync).collect();
+        group.in_sync.note((status.role.epoch(), now_ms), in_sync.len());
         Ok((status, in_sync))
-    }
-}
-
-impl Replica {
-    /// Whether its high watermark is at or above what every leader before told clients: not so for a leader that has committed
-    /// nothing in its own epoch yet.
-    pub fn knows_the_end(&self) -> bool {
-        let Role::Leader { epoch } = self.role() else { return true };
-        let applied = self.read().member.as_ref().and_then(|member| member.applied);
-        applied.is_some_and(|applied| epoch_of(&applied) >= epoch)
     }
 }
 

@@ -15,10 +15,11 @@ use tokio::sync::oneshot;
 use super::{
     super::{
         error::ReplicaError,
+        node_id::NodeId,
         replica::{Appending, Durability, Held, Replica, State},
         role::Role,
     },
-    config::{LogId, Vote},
+    config::{GroupMembership, LogId, Vote},
     entry::{BatchOrder, Effect, Entry, Frame, Order, Payload},
     member::epoch_of,
     membership,
@@ -328,7 +329,7 @@ impl Replica {
             match frame.effect {
                 Effect::Batch => bytes += frame.size,
                 Effect::LogStart(offset) => log_start = log_start.max(Some(offset.min(high_watermark))),
-                Effect::Membership(ref members) => left = !members.voter_ids().any(|voter| voter == member.node),
+                Effect::Membership(ref members) => left = !votes(members, member.node),
                 Effect::None => {}
             }
         }
@@ -351,6 +352,8 @@ impl Replica {
         for (id, frame) in frames {
             member.note_applied(*id, frame);
         }
+        // a log that is applied from an early frame on, as after a start, tells of times before this member came
+        left &= member.newest_members().is_none_or(|members| !votes(members, member.node));
         drop(held);
         self.commit(high_watermark, bytes);
         if left && let Role::Leader { epoch } = self.role() {
@@ -371,6 +374,10 @@ impl Replica {
             Err(error) => Err(io::Error::other(self.fail(state, &error.to_string()))),
         }
     }
+}
+
+fn votes(members: &GroupMembership, node: NodeId) -> bool {
+    members.voter_ids().any(|voter| voter == node)
 }
 
 /// Takes a frame that is as it must be.

@@ -128,6 +128,100 @@ async fn a_member_whose_votes_may_be_lost_does_not_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_lacks_a_part_of_its_log_does_not_come_back() {
+    let cluster = source().await;
+    let disk = fresh();
+    let storage = open_inline(&disk).unwrap();
+    let replica = make(&storage, ReplicaKind::Learner { node: node(1) });
+    let all = cluster.replica(9).look(|log| log.frames(0, u64::MAX, FrameBytes::Whole(1 << 20))).unwrap().unwrap();
+    replica.append_entries(all.into_iter().map(Entry::stored), Box::new(|_| ())).unwrap();
+    assert!(!replica.is_damaged());
+    storage.close().unwrap();
+    let (disk, dir) = (disk.process_killed(), Path::new("/data/broker/t-0"));
+    let files = disk.read_dir(dir).unwrap().into_iter().map(|file| file.name);
+    let segments: Vec<_> = files.filter(|name| name.ends_with(".log")).collect();
+    disk.remove_file(&dir.join(&segments[segments.len() / 2])).unwrap();
+    for _ in 0..2 {
+        let storage = open_inline(&disk).unwrap();
+        let (_, replica) = storage.replicas().pop().unwrap();
+        assert!(replica.has_failed() && replica.is_damaged() && replica.node() == Some(node(1)));
+        storage.close().unwrap();
+    }
+}
+
+/// The places of a journal file's records: where each begins, whose it is, and its bytes behind the header.
+fn records(disk: &SimDisk, path: &Path) -> Vec<(usize, u64, usize)> {
+    let file = disk.open(path, crate::os::disk::OpenMode::Read).unwrap();
+    let mut bytes = vec![0; file.size().unwrap() as usize];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    let (mut at, mut found) = (64, Vec::new());
+    while bytes.get(at..at + 2).is_some_and(|magic| *magic == 0x544a_u16.to_le_bytes()) {
+        let len = u32::from_le_bytes(bytes[at + 4..at + 8].try_into().unwrap()) as usize;
+        found.push((at, u64::from_le_bytes(bytes[at + 24..at + 32].try_into().unwrap()), len));
+        at += (72 + len).next_multiple_of(8);
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_of_the_journal_takes_the_votes_of_those_whom_it_concerns() {
+    let disk = fresh();
+    let storage = open_inline(&disk).unwrap();
+    let (voters, keys) = ([node(1), node(2)], [KEY, (KEY.0, 1), (KEY.0, 2)]);
+    let kind = ReplicaKind::Voter { node: node(1), voters: &voters };
+    let alone = ReplicaKind::Voter { node: node(1), voters: &voters[..1] };
+    let kinds = [kind, kind, alone];
+    for index in 0..=6 {
+        for (number, (key, kind)) in keys.iter().zip(kinds).enumerate() {
+            if index == 0 {
+                storage.create_replica(*key, &format!("t-{number}"), log_config(), kind).unwrap();
+            } else {
+                let of_key = |(found, _): &(ReplicaKey, Arc<Replica>)| found == key;
+                let (_, replica) = storage.replicas().into_iter().find(of_key).unwrap();
+                let entry = Entry::new(LogId::new_term_index(1, index), openraft::entry::RaftPayload::blank());
+                replica.append_entries([entry], Box::new(|_| ())).unwrap();
+            }
+            storage.sync().unwrap();
+        }
+    }
+    let journal = Path::new("/data/broker/journal/00000000000000000001.journal");
+    let records = records(&disk, journal);
+    let (mut one, mut all, mut nameless) = (0, 0, 0);
+    // the first is this start's, and no later one knows of the last that it was synced
+    for (at, replica, len) in &records[1..records.len() - 1] {
+        for (place, whole) in [(at + 20, false), (at + 72 + len / 2, true)] {
+            let rotten = disk.process_killed();
+            rotten.corrupt(journal, place, 0x10);
+            for start in 0..2 {
+                let about = format!("record at {at} of {replica}, byte {}, start {start}", place - at);
+                let storage = open_inline(&rotten).unwrap();
+                let mut failed: Vec<i32> = Vec::new();
+                for ((_, partition), replica) in storage.replicas() {
+                    assert!(matches!(replica.role(), Role::Follower { .. }) || replica.has_failed(), "{about}");
+                    nameless += usize::from(replica.is_nameless());
+                    assert!(replica.is_nameless() || replica.node() == Some(node(1)), "{about}");
+                    failed.extend(replica.has_failed().then_some(partition));
+                }
+                failed.sort_unstable();
+                // whoever has no others lost no promise; where its making is lost nobody knows that
+                failed.retain(|partition| *partition < 2);
+                match (whole, *replica) {
+                    (true, 2) => assert_eq!(failed, [0; 0], "{about}"),
+                    (true, replica) => assert_eq!(failed, [replica as i32], "{about}"),
+                    // it may be a record of whoever was there
+                    (false, _) => {
+                        let made = |of: &i32| records.iter().any(|(place, id, _)| *id == *of as u64 && place <= at);
+                        assert_eq!(failed, (0..2).filter(made).collect::<Vec<_>>(), "{about}");
+                    }
+                }
+                if whole { one += 1 } else { all += 1 }
+            }
+        }
+    }
+    assert!(one > 20 && all > 20 && nameless > 0, "{one} of one, {all} of all, {nameless} without a name");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_vote_outlives_the_journal_files_that_held_it() {
     let disk = fresh();
     let storage = open_inline(&disk).unwrap();

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use openraft::entry::{RaftEntry, RaftPayload};
+use openraft::entry::RaftEntry;
 
 use super::{
     super::{
-        super::{Appending, ReplicaError, Role},
+        super::{Appending, Proposed, ReplicaError, Role, SpreadError},
         entry::{Entry, Payload},
         member::log_id,
+        membership::of_voters,
     },
     cluster::*,
     *,
@@ -73,26 +74,31 @@ async fn a_leader_whose_broker_is_gone_is_succeeded_at_once() {
     assert_eq!(cluster.write_somewhere(2).await.base_offset, end);
 }
 
-/// What a leader of an epoch before told clients may be above what this one knows to be committed.
+/// A start applies its log anew from an early frame on; a replica that was refilled finds members there that it was none of.
 #[tokio::test]
-async fn a_new_leader_does_not_know_the_end_before_it_has_committed_in_its_epoch() {
-    let storage = open_storage(Arc::new(fresh()), 1);
-    let replica = make(&storage, ReplicaKind::Learner { node: node(1) });
-    let apply = |term, index| {
-        let id = log_id(term, index);
-        let blank = Entry::new(id, Payload::blank());
-        replica.append_entries([blank], Box::new(|_| {})).unwrap();
-        let frame = replica.read().member.as_ref().unwrap().unapplied(index, index + 1).unwrap()[0].frame.clone();
-        replica.apply_frames(&[(id, frame)]).unwrap();
+async fn a_leader_that_applies_memberships_of_the_past_goes_on_leading() {
+    let storage = open_storage(Arc::new(fresh()), 3);
+    let replica = make(&storage, ReplicaKind::Learner { node: node(3) });
+    let voters: [&[NodeId]; 3] = [&[node(1), node(2)], &[node(1), node(2), node(3)], &[node(1), node(2)]];
+    let append = |index: u64| {
+        let members = of_voters(voters[index as usize]);
+        let entry = Entry::new(log_id(1, index), Payload::Membership(members));
+        replica.append_entries([entry], Box::new(|_| {})).unwrap();
     };
-    apply(1, 0);
-    assert!(replica.knows_the_end(), "a follower is not asked");
+    let apply = |index: u64| {
+        let waiting = replica.read().member.as_ref().unwrap().unapplied(index, index + 1).unwrap();
+        replica.apply_frames(&[(log_id(1, index), waiting[0].frame.clone())]).unwrap();
+    };
+    append(0);
+    append(1);
     replica.set_role(Role::Leader { epoch: 1 });
-    assert!(replica.knows_the_end());
-    replica.set_role(Role::Leader { epoch: 2 });
-    assert!(!replica.knows_the_end());
-    apply(2, 1);
-    assert!(replica.knows_the_end());
+    apply(0);
+    assert!(replica.role().leads(), "it came later");
+    apply(1);
+    assert!(replica.role().leads());
+    append(2);
+    apply(2);
+    assert!(!replica.role().leads(), "it was taken out");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -318,6 +324,36 @@ async fn what_came_from_the_leader_may_be_given_up_before_a_checkpoint_knows_it(
         assert_eq!(cluster.replica(late).look(|log| log.log_start_offset()).unwrap(), 450);
         assert_eq!(agree(&cluster, 600).await, (150..200).collect::<Vec<_>>());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_more_than_a_majority_shall_have_is_waited_for() {
+    let cluster = Cluster::of(3).await;
+    let at = cluster.leader().await;
+    let (leader, other) = (&cluster.running[&at], at % 3 + 1);
+    let in_sync = |within_ms| leader.groups.in_sync_count(&leader.replica, within_ms, 3);
+    let commit = async |round| {
+        let bytes = bytes_of(round);
+        let header = tidemark_record::batch::verify(&bytes).unwrap();
+        match leader.replica.propose(bytes, &header, None, 0).unwrap() {
+            Proposed::Pending(proposal) => proposal.committed_at().await.unwrap().1,
+            Proposed::Appended(_) => panic!("a group has others to ask"),
+        }
+    };
+    until("all are in sync", || in_sync(60_000) == 3).await;
+    let index = commit(0).await;
+    leader.groups.spread(&leader.replica, index, (60_000, 3)).await.unwrap();
+    cluster.net.isolate(other, &[1, 2, 3], true);
+    let index = commit(1).await;
+    let spread = leader.groups.spread(&leader.replica, index, (60_000, 3));
+    assert!(tokio::time::timeout(Duration::from_millis(300), spread).await.is_err(), "one of three cannot have it");
+    leader.groups.spread(&leader.replica, index, (60_000, 2)).await.unwrap();
+    let too_few = leader.groups.spread(&leader.replica, index, (100, 3)).await;
+    assert!(matches!(too_few, Err(SpreadError::TooFew { needed: 3, .. })), "{too_few:?}");
+    cluster.net.isolate(other, &[1, 2, 3], false);
+    until("all are in sync again", || in_sync(60_000) == 3).await;
+    let healed = tokio::time::timeout(SOON, leader.groups.spread(&leader.replica, index, (60_000, 3))).await;
+    assert!(matches!(healed, Ok(Ok(()))), "{healed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
