@@ -42,6 +42,7 @@ impl ErrorCode for ControllerError {
             Self::NoReassignmentInProgress => ResponseError::NoReassignmentInProgress,
             Self::BrokerNotRegistered(_) => ResponseError::BrokerIdNotRegistered,
             Self::TimedOut(_) => ResponseError::RequestTimedOut,
+            Self::FixedVoters(_) => ResponseError::UnsupportedVersion,
             Self::InconsistentClusterId => ResponseError::InconsistentClusterId,
             Self::DuplicateVoter(_) => ResponseError::DuplicateVoter,
             Self::VoterNotFound(_) => ResponseError::VoterNotFound,

@@ -59,6 +59,9 @@ pub enum ControllerError {
     /// REQUEST_TIMED_OUT (7).
     #[error("{0}")]
     TimedOut(String),
+    /// UNSUPPORTED_VERSION (35): the voters of this cluster cannot be changed.
+    #[error("{0}")]
+    FixedVoters(String),
     /// INCONSISTENT_CLUSTER_ID (104).
     #[error("The cluster has another id.")]
     InconsistentClusterId,

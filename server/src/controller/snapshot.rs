@@ -36,14 +36,15 @@ impl Controller {
     }
 
     async fn write_snapshot(&self) -> Result<i64, String> {
-        let (image, expected) = (self.image.load(), self.image.applied());
-        let records = records(&image)?;
+        // in this order: the image may hold more by then, and what it holds more lies where the snapshot should
+        let expected = self.image.applied();
+        let records = records(&self.image.load())?;
         let committed = self.log.propose(&records).await.map_err(|error| error.to_string())?;
-        self.publisher.apply(committed.base_offset, &records, committed.next_offset);
         if committed.base_offset != expected {
-            // it lies there and says nothing new: readers that come by have what it stands for
+            // of an earlier decision that was given up on: whoever follows the log takes them in, and passes over the snapshot
             return Err(format!("records at offset {expected} came between"));
         }
+        self.publisher.apply(committed.base_offset, &records, committed.next_offset);
         self.log.start_at(committed.base_offset).await?;
         Ok(committed.base_offset)
     }

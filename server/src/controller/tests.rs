@@ -3,7 +3,10 @@
 mod agents;
 mod cluster;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicI64, Ordering},
+};
 
 use super::{log::Proposing, *};
 use crate::{
@@ -11,9 +14,9 @@ use crate::{
     os::random::Random,
 };
 
-/// A log in memory. Offsets are places in it.
+/// A log in memory, and where it starts. Offsets are places in it.
 #[derive(Default, Clone)]
-pub(super) struct Memory(pub(super) Arc<Mutex<Vec<MetadataRecord>>>);
+pub(super) struct Memory(pub(super) Arc<Mutex<Vec<MetadataRecord>>>, Arc<AtomicI64>);
 
 impl MetadataLog for Memory {
     fn propose(&self, records: &[MetadataRecord]) -> Proposing<'_> {
@@ -26,6 +29,11 @@ impl MetadataLog for Memory {
 
     fn end_offset(&self) -> i64 {
         self.0.lock().unwrap().len() as i64
+    }
+
+    fn start_at(&self, offset: i64) -> Starting<'_> {
+        self.1.store(offset, Ordering::Relaxed);
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn quorum(&self) -> Quorum {
@@ -146,4 +154,31 @@ async fn growing_deleting_and_settings() {
     let id = controller.image().topic("t").unwrap().id;
     let gone = controller.delete_topics(&[TopicRef::Id(id), TopicRef::Name("u".into())]).await;
     assert_eq!(gone, [Ok(("t".into(), id)), Err(ControllerError::UnknownTopic)]);
+}
+
+#[tokio::test]
+async fn the_log_starts_with_the_newest_snapshot_and_says_the_same_from_there() {
+    let (memory, image) = (Memory::default(), ImageHandle::new(Image::default(), 0));
+    let config = ControllerConfig { snapshot_bytes: 2000, ..config(1) };
+    let controller =
+        Controller::new(config, image, Random::seeded(1), Box::new(memory.clone()), Box::new(memory.clone()));
+    controller.register_broker("c", "localhost", 9092, None).await.unwrap();
+    let mut starts = Vec::new();
+    for round in 0..40 {
+        let name = format!("topic-{}", round % 10);
+        if controller.image().topic(&name).is_some() {
+            controller.delete_topics(&[TopicRef::Name(name.clone())]).await[0].as_ref().unwrap();
+        }
+        controller.create_topics(&[new_topic(&name)], false).await[0].as_ref().unwrap();
+        let start = memory.1.load(Ordering::Relaxed);
+        let log = memory.0.lock().unwrap().clone();
+        let mut replayed = Image::default();
+        log[start as usize..].iter().for_each(|record| replayed.apply(record));
+        assert_eq!(replayed, *controller.image(), "round {round}");
+        assert_eq!(controller.image_handle().applied(), log.len() as i64);
+        assert!(start == 0 || log[start as usize] == MetadataRecord::Snapshot);
+        starts.push(start);
+    }
+    starts.dedup();
+    assert!((4..20).contains(&starts.len()), "again and again, and not each time: {starts:?}");
 }

@@ -113,7 +113,8 @@ impl Controller {
         self.log.change_voters(change).await.map_err(|error| match error {
             VoterError::Votes => ControllerError::DuplicateVoter(said(&error)),
             VoterError::HasNoVote | VoterError::DoesNotFollow => ControllerError::VoterNotFound(said(&error)),
-            VoterError::OnlyVoter | VoterError::Alone => ControllerError::InvalidRequest(said(&error)),
+            VoterError::OnlyVoter => ControllerError::InvalidRequest(said(&error)),
+            VoterError::Alone => ControllerError::FixedVoters(error.to_string()),
             VoterError::NotLeader { leader } => ProposeError::NotController { leader }.into(),
             VoterError::NotInTime(_) => ControllerError::TimedOut(said(&error)),
         })

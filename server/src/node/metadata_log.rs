@@ -57,7 +57,10 @@ impl MetadataLog for PartitionLog {
     }
 
     fn start_at(&self, offset: i64) -> Starting<'_> {
-        Box::pin(async move { self.partition.start_at(offset).await.map_err(|error| error.to_string()) })
+        Box::pin(async move {
+            let started = tokio::time::timeout(COMMIT_WITHIN, self.partition.start_at(offset)).await;
+            started.map_err(|_| "not committed in time".to_owned())?.map_err(|error| error.to_string())
+        })
     }
 
     fn change_voters(&self, change: VoterChange) -> Changing<'_> {

@@ -2,8 +2,9 @@
 //! ListPartitionReassignments, DescribeQuorum, UnregisterBroker.
 
 use kafka_protocol::messages::{
-    AlterPartitionReassignmentsRequest, BrokerId, DescribeQuorumRequest, ElectLeadersRequest,
-    ListPartitionReassignmentsRequest, TopicName, UnregisterBrokerRequest,
+    AddRaftVoterRequest, AlterPartitionReassignmentsRequest, BrokerId, DescribeQuorumRequest, ElectLeadersRequest,
+    ListPartitionReassignmentsRequest, RemoveRaftVoterRequest, TopicName, UnregisterBrokerRequest,
+    add_raft_voter_request::Listener,
     alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic},
     describe_quorum_request::{PartitionData, TopicData},
     elect_leaders_request::TopicPartitions,
@@ -18,6 +19,7 @@ pub fn tell(peer: &mut Peer) {
     elections(peer);
     moves(peer);
     quorum(peer);
+    voters(peer);
     for broker in [-1, 99] {
         let request = UnregisterBrokerRequest::default().with_broker_id(BrokerId(broker));
         peer.ask(&format!("UnregisterBroker {broker}"), &request, 0);
@@ -100,4 +102,27 @@ fn quorum(peer: &mut Peer) {
             peer.ask(&format!("DescribeQuorum v{version} of {case}"), &request, version);
         }
     }
+}
+
+/// Changes of the quorum that cannot be: a lone broker has no other that could vote.
+fn voters(peer: &mut Peer) {
+    let directory = uuid::Uuid::from_u128(7);
+    let listener = Listener::default().with_name(text("CONTROLLER")).with_host(text("localhost")).with_port(9);
+    let add = |cluster: Option<&'static str>, id: i32| {
+        AddRaftVoterRequest::default()
+            .with_cluster_id(cluster.map(text))
+            .with_timeout_ms(1000)
+            .with_voter_id(id)
+            .with_voter_directory_id(directory)
+            .with_listeners(vec![listener.clone()])
+    };
+    let remove = |cluster: Option<&'static str>, id: i32| {
+        let request = RemoveRaftVoterRequest::default().with_cluster_id(cluster.map(text));
+        request.with_voter_id(id).with_voter_directory_id(directory)
+    };
+    peer.ask("AddRaftVoter of another cluster", &add(Some("another"), 9), 0);
+    peer.ask("AddRaftVoter of an unknown broker", &add(None, 9), 0);
+    peer.ask("RemoveRaftVoter of another cluster", &remove(Some("another"), 9), 0);
+    peer.ask("RemoveRaftVoter of an unknown broker", &remove(None, 9), 0);
+    peer.ask("RemoveRaftVoter of the only one, by another directory", &remove(None, 1), 0);
 }

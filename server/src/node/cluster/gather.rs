@@ -109,22 +109,28 @@ async fn ask(transport: &Transport, voters: &[i32], node_id: i32) -> BTreeMap<i3
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-/// Resolves if a voter turns out to belong to another cluster: this broker's place is not here.
+/// Resolves if all voters turn out to belong to another cluster: this broker's place is not here.
 pub(in crate::node) async fn strayed(transport: &Transport, storage: &Storage, config: &ClusterConfig) -> StartError {
     let own = storage.properties();
+    let others: Vec<i32> = config.voters.iter().map(|voter| voter.id).filter(|id| *id != own.node_id).collect();
     loop {
-        for voter in config.voters.iter().filter(|voter| voter.id != own.node_id) {
-            let asked = transport.call(voter.id, Lane::Bulk, Kind::Hello as u8, vec![Bytes::new()], ASK_WITHIN);
-            let Err(CallError::NotAdmitted { why: NotAdmitted::Cluster { theirs }, .. }) = asked.await else {
-                continue;
-            };
-            // one that waits for its cluster has none yet
-            if !theirs.is_empty() {
-                let (own, id) = (&own.cluster_id, voter.id);
-                return StartError::Cluster(format!(
-                    "the directory holds the data of cluster {own}, and broker {id} belongs to cluster {theirs}: join it with an empty directory"
-                ));
+        let mut foreign = Vec::new();
+        for id in &others {
+            let asked = transport.call(*id, Lane::Bulk, Kind::Hello as u8, vec![Bytes::new()], ASK_WITHIN);
+            match asked.await {
+                // one that waits for its cluster has none yet
+                Err(CallError::NotAdmitted { why: NotAdmitted::Cluster { theirs }, .. }) if !theirs.is_empty() => {
+                    tracing::warn!(broker = id, theirs, own = own.cluster_id, "voter belongs to another cluster");
+                    foreign.push((id, theirs));
+                }
+                _ => {}
             }
+        }
+        if let Some((id, theirs)) = foreign.first().filter(|_| foreign.len() == others.len()) {
+            return StartError::Cluster(format!(
+                "the directory holds the data of cluster {}, and broker {id} belongs to cluster {theirs}: join it with an empty directory",
+                own.cluster_id
+            ));
         }
         tokio::time::sleep(TELL_EVERY).await;
     }
