@@ -120,7 +120,7 @@ fn what_one_of_three_has_left_is_put_back_to_three_replicas() {
     copy(&old, &three.data(2));
     three.start_again(&[1]);
     let refused = three.begin(2).listening().expect_err("it must not start");
-    assert!(refused.contains("join it with an empty directory"), "{refused}");
+    assert!(refused.contains("was recovered without this directory"), "{refused}");
     let left_out = recover_stopped(&three.data(2), &three.home.path().join("new 2"));
     assert!(left_out.contains("was left out when its cluster was recovered"), "{left_out}");
     three.write(3, "orders", 500..600);

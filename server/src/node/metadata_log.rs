@@ -129,8 +129,12 @@ pub(super) fn replay(partition: &Partition) -> Result<(Image, i64), StartError> 
     let mut next = start;
     let mut whole = true;
     read_batches(partition, next, |base_offset, records, next_offset| {
-        whole &= base_offset > start || start == 0 || records.first() == Some(&MetadataRecord::Snapshot);
-        records.iter().for_each(|record| image.apply(record));
+        let is_snapshot = records.first() == Some(&MetadataRecord::Snapshot);
+        whole &= base_offset > start || start == 0 || is_snapshot;
+        // one that does not begin the log says nothing new, and may lack what came just before it
+        if !is_snapshot || base_offset == start {
+            records.iter().for_each(|record| image.apply(record));
+        }
         next = next_offset;
     })?;
     if !whole {
@@ -174,7 +178,13 @@ pub(super) fn read_batches(
 /// Damage, or a record of a newer version.
 pub(super) fn replay_all(replica: &Replica) -> Result<Image, StartError> {
     let (mut image, bounds) = (Image::default(), |log: &Log| (log.log_start_offset(), log.log_end_offset()));
-    let (mut offset, end) = replica.look(bounds).map_err(unreadable)?;
+    let (start, end) = replica.look(bounds).map_err(unreadable)?;
+    let mut offset = start;
+    let mut take = |base_offset: i64, records: &[MetadataRecord], _| {
+        if records.first() != Some(&MetadataRecord::Snapshot) || base_offset == start {
+            records.iter().for_each(|record| image.apply(record));
+        }
+    };
     while offset < end {
         let read = replica.look(|log| log.read(offset, READ_BYTES, true, end)).map_err(unreadable)?;
         let mut bytes = Vec::new();
@@ -183,7 +193,7 @@ pub(super) fn replay_all(replica: &Replica) -> Result<Image, StartError> {
             slice.file.read_exact_at(&mut piece, slice.position).map_err(unreadable)?;
             bytes.extend(piece);
         }
-        let next = hand_out(&bytes, &mut |_, records, _| records.iter().for_each(|record| image.apply(record)))?;
+        let next = hand_out(&bytes, &mut take)?;
         if next <= offset {
             return Err(unreadable(format!("nothing follows offset {offset}")));
         }

@@ -102,6 +102,13 @@ impl Partition {
         self.groups.get()?.status(&self.replica).ok()
     }
 
+    /// Whether its group has another member of the same broker, and not this one.
+    pub fn is_replaced(&self, node: NodeId) -> bool {
+        let (voters, learners) = self.members();
+        let mut all = voters.iter().chain(&learners);
+        !all.clone().any(|known| *known == node) && all.any(|known| known.broker() == node.broker())
+    }
+
     /// Lets a member in: in the place of the one that its broker had before, or to follow.
     ///
     /// # Errors

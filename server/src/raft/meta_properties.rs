@@ -65,6 +65,13 @@ impl MetaProperties {
         }
     }
 
+    /// Whether that is the name of the same cluster after a recovery that did not know this directory.
+    pub fn was_left_out_of(&self, name: &str) -> bool {
+        let mut other = self.clone();
+        other.set_cluster_name(name);
+        other.cluster_id == self.cluster_id && other.recovery > self.recovery
+    }
+
     /// Belongs to the cluster of that name from now on.
     pub(super) fn set_cluster_name(&mut self, name: &str) {
         let parts = name.split_once(RECOVERY_MARK).and_then(|(id, times)| Some((id, times.parse().ok()?)));

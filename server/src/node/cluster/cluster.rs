@@ -128,13 +128,17 @@ impl Cluster {
         let mut asking = Asking {
             links: &self.links,
             config: &self.config,
-            joining: Joining { node: self.node, raft: self.raft.clone() },
+            joining: Joining { node: self.node, was_in: known, raft: self.raft.clone() },
             others: voters.iter().map(|voter| voter.broker()).collect(),
+            replaced: false,
         };
         tokio::select! {
             () = asking.join(), if !known => {}
             strayed = strayed(&self.links.transport, storage, &self.config), if !known => return Err(strayed),
             else => {}
+        }
+        if known {
+            asking.come_back().await?;
         }
         let metadata = Metadata { partitions: partitions.clone(), controller: controller.clone() };
         until_stopped(TaskKind::Metadata, stop.clone(), metadata.run());
@@ -150,7 +154,7 @@ impl Cluster {
         tasks::spawn(TaskKind::Membership, member.run());
         tokio::select! {
             () = self.registered(controller, incarnation) => {}
-            () = asking.stay_known() => {}
+            replaced = asking.stay_known() => return Err(replaced),
             strayed = strayed(&self.links.transport, storage, &self.config) => return Err(strayed),
         }
         follower.start(controller)?;

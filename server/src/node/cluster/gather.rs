@@ -109,7 +109,7 @@ async fn ask(transport: &Transport, voters: &[i32], node_id: i32) -> BTreeMap<i3
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-/// Resolves if all voters turn out to belong to another cluster: this broker's place is not here.
+/// Resolves if all voters turn out to belong to another cluster, or one to a recovery of this one: this broker's place is not here.
 pub(in crate::node) async fn strayed(transport: &Transport, storage: &Storage, config: &ClusterConfig) -> StartError {
     let own = storage.properties();
     let others: Vec<i32> = config.voters.iter().map(|voter| voter.id).filter(|id| *id != own.node_id).collect();
@@ -120,6 +120,11 @@ pub(in crate::node) async fn strayed(transport: &Transport, storage: &Storage, c
             match asked.await {
                 // one that waits for its cluster has none yet
                 Err(CallError::NotAdmitted { why: NotAdmitted::Cluster { theirs }, .. }) if !theirs.is_empty() => {
+                    if own.was_left_out_of(&theirs) {
+                        return StartError::Cluster(format!(
+                            "the cluster was recovered without this directory, as broker {id} says: join it with an empty directory"
+                        ));
+                    }
                     tracing::warn!(broker = id, theirs, own = own.cluster_id, "voter belongs to another cluster");
                     foreign.push((id, theirs));
                 }

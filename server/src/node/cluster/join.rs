@@ -11,6 +11,7 @@ use super::{desk::Rooms, kind::Kind, links::Links, member::NO_MAJORITY};
 use crate::{
     config::ClusterConfig,
     metadata::Endpoint,
+    node::StartError,
     raft::{GroupError, NodeId},
     transport::{Caller, Lane, Refusal},
 };
@@ -20,9 +21,12 @@ const ASK_EVERY: Duration = Duration::from_millis(500);
 const TELL_EVERY: Duration = Duration::from_secs(10);
 /// One that is let in, and not registered, says again where it is: another may lead by now.
 const SAY_AGAIN_AFTER: Duration = Duration::from_secs(3);
+/// How long a start waits for somebody who knows better.
+const COME_BACK_WITHIN: Duration = Duration::from_secs(1);
 /// Longest host name of DNS.
 const HOST_BYTES_MAX: usize = 255;
 /// The answers.
+const REPLACED: &[u8] = b"replaced";
 const IN: &[u8] = b"in";
 const NOT_LEADER: &[u8] = b"not leader ";
 
@@ -31,6 +35,8 @@ const NOT_LEADER: &[u8] = b"not leader ";
 pub(in crate::node) struct Joining {
     /// Its member of the metadata's log.
     pub node: NodeId,
+    /// It was a member before, by what its log holds.
+    pub was_in: bool,
     /// Where it can be called.
     pub raft: Endpoint,
 }
@@ -38,6 +44,7 @@ pub(in crate::node) struct Joining {
 impl Joining {
     fn encode(&self) -> Bytes {
         let mut body = self.node.as_u64().to_be_bytes().to_vec();
+        body.push(u8::from(self.was_in));
         body.extend(self.raft.port.to_be_bytes());
         body.extend(self.raft.host.as_bytes());
         body.into()
@@ -45,12 +52,13 @@ impl Joining {
 
     fn decode(body: &[u8]) -> Option<Self> {
         let (node, rest) = body.split_first_chunk::<8>()?;
+        let (was_in, rest) = rest.split_first()?;
         let (port, host) = rest.split_first_chunk::<2>()?;
-        if host.is_empty() || host.len() > HOST_BYTES_MAX {
+        if *was_in > 1 || host.is_empty() || host.len() > HOST_BYTES_MAX {
             return None;
         }
         let raft = Endpoint { host: String::from_utf8(host.to_vec()).ok()?, port: u16::from_be_bytes(*port) };
-        Some(Self { node: NodeId::from(u64::from_be_bytes(*node)), raft })
+        Some(Self { node: NodeId::from(u64::from_be_bytes(*node)), was_in: *was_in == 1, raft })
     }
 }
 
@@ -62,6 +70,8 @@ pub(in crate::node) struct Asking<'a> {
     pub joining: Joining,
     /// Brokers beside those of the list: who votes by what the log here holds, and who is said to lead.
     pub others: BTreeSet<i32>,
+    /// Whoever leads said that there is a newer directory of this broker.
+    pub replaced: bool,
 }
 
 impl Asking<'_> {
@@ -79,12 +89,33 @@ impl Asking<'_> {
         tracing::info!(node = %self.joining.node, "the metadata's log is followed");
     }
 
-    /// Says it again and again.
-    pub async fn stay_known(&mut self) {
+    /// Says it again and again; resolves if another directory of this broker took the place of this one.
+    pub async fn stay_known(&mut self) -> StartError {
         loop {
             tokio::time::sleep(SAY_AGAIN_AFTER).await;
             self.asked().await;
+            if let Err(replaced) = self.judged() {
+                return replaced;
+            }
         }
+    }
+
+    /// Says it once, for a moment, before this broker takes part.
+    ///
+    /// # Errors
+    /// Another directory of this broker took the place of this one.
+    pub async fn come_back(&mut self) -> Result<(), StartError> {
+        // who does not answer now is asked again later
+        let _ = tokio::time::timeout(COME_BACK_WITHIN, self.asked()).await;
+        self.judged()
+    }
+
+    fn judged(&self) -> Result<(), StartError> {
+        let broker = self.joining.node.broker();
+        let why = format!(
+            "another directory took the place of this one as that of broker {broker}: start with that one, or with an empty one"
+        );
+        if self.replaced { Err(StartError::Cluster(why)) } else { Ok(()) }
     }
 
     /// Whether somebody let it in.
@@ -95,6 +126,7 @@ impl Asking<'_> {
         for other in all.into_iter().filter(|other| *other != self.joining.node.broker()) {
             match self.links.call(other, Lane::Bulk, Kind::Join, self.joining.encode()).await {
                 Ok(answer) if *answer == *IN => let_in = true,
+                Ok(answer) if *answer == *REPLACED => self.replaced = true,
                 Ok(answer) => {
                     if let Some((leader, Endpoint { host, port })) = read_not_leader(&answer)
                         && !self.config.names(leader)
@@ -136,7 +168,12 @@ pub(super) async fn admit(rooms: &Rooms, from: Caller, body: &[u8]) -> Result<Ve
     if image.broker(from.broker_id).is_none_or(|known| known.fenced) {
         rooms.links.transport.set_peer(from.broker_id, &joining.raft.host, joining.raft.port);
     }
-    match rooms.partitions.metadata_log().admit(joining.node).await {
+    let log = rooms.partitions.metadata_log();
+    // what it promised since is in the other directory
+    if joining.was_in && log.role().leads() && log.is_replaced(joining.node) {
+        return Ok(vec![Bytes::from_static(REPLACED)]);
+    }
+    match log.admit(joining.node).await {
         Ok(()) => Ok(vec![Bytes::from_static(IN)]),
         Err(GroupError::NotLeader { leader }) => {
             let leader = leader.and_then(|leader| image.broker(leader.broker()));
@@ -154,13 +191,14 @@ mod tests {
     #[test]
     fn who_joins_says_where_it_is_and_nonsense_is_refused() {
         let raft = Endpoint { host: "edge-7.example".into(), port: 9093 };
-        let joining = Joining { node: NodeId::new(4, 77), raft };
+        let joining = Joining { node: NodeId::new(4, 77), was_in: true, raft };
         let body = joining.encode();
         assert_eq!(Joining::decode(&body), Some(joining));
-        assert!((0..11).all(|len| Joining::decode(&body[..len]).is_none()), "no host is no place");
-        let too_long = [&body[..10], &[b'h'; HOST_BYTES_MAX + 1]].concat();
+        assert!((0..12).all(|len| Joining::decode(&body[..len]).is_none()), "no host is no place");
+        let too_long = [&body[..11], &[b'h'; HOST_BYTES_MAX + 1]].concat();
         assert!(Joining::decode(&too_long).is_none());
-        assert!(Joining::decode(&[&body[..10], &[0xff]].concat()).is_none(), "not UTF-8");
+        assert!(Joining::decode(&[&body[..11], &[0xff]].concat()).is_none(), "not UTF-8");
+        assert!(Joining::decode(&[&body[..8], &[2], &body[9..]].concat()).is_none());
     }
 
     #[test]
