@@ -39,7 +39,7 @@ compat bootstrap="127.0.0.1:9092" *clients="":
 
 # Fuzz targets, from a seed
 fuzz seconds="60" seed="1":
-    cargo test --test fuzz --release -- --seconds {{seconds}} --seed {{seed}}
+    cargo test --test fuzz --profile long -- --seconds {{seconds}} --seed {{seed}}
 
 # Benches, one file per question
 bench *args="":

@@ -42,7 +42,7 @@ fn rounds(options: &Options, series: &mut Series) -> Result<(), Failure> {
     }
     for _ in 0..options.rounds {
         for (server, bytes) in &servers {
-            let meter = Meter::start(server.pid())?;
+            let meter = Meter::start(server)?;
             for _ in 0..READS {
                 rig::consume(server, TOPIC, shape.partitions, *bytes)?;
             }

@@ -24,7 +24,7 @@ fn run(options: &Options) -> Result<(), Failure> {
                 let wanted = match kind {
                     Kind::Floor => partitions == 0,
                     Kind::Kafka => partitions == 0 && options.kafka,
-                    Kind::Tidemark | Kind::SyncedFloor => true,
+                    _ => true,
                 };
                 if wanted && options.wants(name) {
                     measure(options, kind, name, partitions, series)?;
@@ -43,12 +43,12 @@ fn measure(options: &Options, kind: Kind, name: &str, partitions: i32, series: &
     // what follows a start (a checkpoint, a JVM's compiler) is not idleness
     thread::sleep(Duration::from_secs(if kind == Kind::Kafka { 20 } else { 3 }));
     for _ in 0..options.rounds {
-        let meter = Meter::start(server.pid())?;
+        let meter = Meter::start(&server)?;
         thread::sleep(Duration::from_secs(options.seconds));
         let used = meter.used()?;
         let mut add = |unit, value| series.add(name, None, kind, unit, value);
-        add(Unit { name: "RSS MB", digits: 1, ratio: false }, rig::status_mb(server.pid(), "VmRSS")?);
-        add(Unit { name: "of it anonymous MB", digits: 1, ratio: false }, rig::status_mb(server.pid(), "RssAnon")?);
+        add(Unit { name: "RSS MB", digits: 1, ratio: false }, rig::status_mb(&server.pids(), "VmRSS")?);
+        add(Unit { name: "of it anonymous MB", digits: 1, ratio: false }, rig::status_mb(&server.pids(), "RssAnon")?);
         add(Unit { name: "CPU %", digits: 2, ratio: false }, used.server_s * 100.0 / used.wall_s);
         add(Unit { name: "wake-ups/s", digits: 1, ratio: false }, used.wakeups as f64 / used.wall_s);
     }

@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::{
+    replicas,
     store::{Found, Store},
     wire::{
         API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, FETCH, LIST_OFFSETS, METADATA, PRODUCE, Reader, Writer,
@@ -24,14 +25,23 @@ const UNKNOWN_TOPIC: i16 = 3;
 const SENDFILE_BYTES: usize = 64 * 1024;
 const READ_BYTES: usize = 64 * 1024;
 
-/// Serves until it is killed.
-pub fn run(port: u16, dir: PathBuf, sync: bool) -> io::Result<()> {
+/// Serves until it is killed. `--sync`; `--followers PORT,PORT` to replicate to, or `--follow` to be one of these.
+pub fn run(port: u16, dir: PathBuf, args: &[String]) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await?;
-        let store = Arc::new(Store::new(dir, sync)?);
-        if let Some(synced) = store.synced() {
-            tokio::spawn(publish(store.clone(), synced.commit.subscribe()));
+        if args.iter().any(|arg| arg == "--follow") {
+            return replicas::follow(listener, &dir).await;
+        }
+        let mut store = Store::new(dir, args.iter().any(|arg| arg == "--sync"))?;
+        let followers = args.windows(2).find(|args| args[0] == "--followers").and_then(|args| args.get(1));
+        if let Some((synced, ports)) = store.synced.as_mut().zip(followers) {
+            let (replicas, committed) = replicas::Replicas::connect(ports, synced.committed.clone()).await?;
+            (synced.replicas, synced.committed) = (Some(replicas), committed);
+        }
+        let store = Arc::new(store);
+        if let Some(synced) = &store.synced {
+            tokio::spawn(publish(store.clone(), synced.committed.clone()));
         }
         loop {
             let (stream, _) = listener.accept().await?;
@@ -70,7 +80,7 @@ fn malformed() -> io::Error {
 
 impl Connection {
     async fn run(mut self) -> io::Result<()> {
-        let mut synced = self.store.synced().map(|synced| synced.commit.subscribe());
+        let mut synced = self.store.synced.as_ref().map(|synced| synced.committed.clone());
         let (mut buf, mut filled) = (vec![0; READ_BYTES], 0);
         loop {
             let mut start = 0;
@@ -152,7 +162,7 @@ impl Connection {
         }
         out.i32(0);
         let answer = out.finish(0);
-        if self.store.synced().is_some() {
+        if self.store.synced.is_some() {
             self.waiting.push_back((upto, answer));
             return Ok(());
         }

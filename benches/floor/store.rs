@@ -12,26 +12,43 @@ use std::{
 use tidemark_record::batch;
 use tokio::sync::watch;
 
-use super::sync::GroupCommit;
+use super::{replicas::Replicas, sync::GroupCommit};
 
 /// Bytes of the one file under `--sync`; it is written over again and again.
-const SYNCED_FILE_BYTES: u64 = 512 << 20;
+pub const SYNCED_FILE_BYTES: u64 = 512 << 20;
 
 /// All topics.
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
-    synced: Option<Synced>,
+    pub synced: Option<Synced>,
     topics: Mutex<HashMap<String, Arc<Topic>>>,
     /// Counts appends, or syncs: a tail fetch waits for it.
     pub changed: watch::Sender<u64>,
 }
 
+/// The file of a store that syncs.
 #[derive(Debug)]
 pub struct Synced {
     file: Arc<File>,
     position: Mutex<u64>,
-    pub commit: Arc<GroupCommit>,
+    commit: Arc<GroupCommit>,
+    /// Who else gets what is written.
+    pub replicas: Option<Replicas>,
+    /// The stream's position below which everything may be answered.
+    pub committed: watch::Receiver<u64>,
+}
+
+/// A file of used blocks, for a stream that is written around it, and its syncs.
+pub fn ring(dir: &Path) -> io::Result<(Arc<File>, Arc<GroupCommit>)> {
+    let mut file = open(&dir.join("synced"))?;
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..SYNCED_FILE_BYTES >> 20 {
+        file.write_all(&zeros)?;
+    }
+    file.sync_all()?;
+    let file = Arc::new(file);
+    Ok((file.clone(), GroupCommit::start(file)?))
 }
 
 /// One topic.
@@ -79,22 +96,13 @@ fn open(path: &Path) -> io::Result<File> {
 impl Store {
     pub fn new(dir: PathBuf, sync: bool) -> io::Result<Self> {
         let synced = if sync {
-            let mut file = open(&dir.join("synced"))?;
-            let zeros = vec![0; 1 << 20];
-            for _ in 0..SYNCED_FILE_BYTES >> 20 {
-                file.write_all(&zeros)?;
-            }
-            file.sync_all()?;
-            let file = Arc::new(file);
-            Some(Synced { commit: GroupCommit::start(file.clone())?, file, position: Mutex::new(0) })
+            let (file, commit) = ring(&dir)?;
+            let committed = commit.subscribe();
+            Some(Synced { file, position: Mutex::new(0), commit, replicas: None, committed })
         } else {
             None
         };
         Ok(Self { dir, synced, topics: Mutex::default(), changed: watch::Sender::new(0) })
-    }
-
-    pub fn synced(&self) -> Option<&Synced> {
-        self.synced.as_ref()
     }
 
     pub fn create(&self, name: &str, partitions: i32) -> io::Result<()> {
@@ -159,7 +167,12 @@ impl Store {
         partition.batches.push(Batch { next_offset, position, len: len as u32, stream_end });
         drop(partition);
         match &self.synced {
-            Some(synced) => synced.commit.wrote(stream_end),
+            Some(synced) => {
+                if let Some(replicas) = &synced.replicas {
+                    replicas.send(stream_end, bytes);
+                }
+                synced.commit.wrote(stream_end);
+            }
             None => self.changed.send_modify(|count| *count += 1),
         }
         Ok((base_offset, stream_end))

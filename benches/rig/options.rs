@@ -69,10 +69,9 @@ impl Options {
 pub fn bench(question: &str, run: fn(&Options) -> Result<(), Failure>) -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).collect();
     let result = match args.as_slice() {
-        [floor, port, dir, rest @ ..] if floor == "floor" => port
-            .parse()
-            .map_err(Failure::from)
-            .and_then(|port| Ok(floor::run(port, dir.into(), rest.iter().any(|arg| arg == "--sync"))?)),
+        [floor, port, dir, rest @ ..] if floor == "floor" => {
+            port.parse().map_err(Failure::from).and_then(|port| Ok(floor::run(port, dir.into(), rest)?))
+        }
         _ => Options::parse(args.into_iter()).and_then(|options| {
             let _cleanup = machine::Cleanup;
             println!("{question}\n{}\n", machine::description());

@@ -2,10 +2,14 @@
 
 use std::{fs, time::Instant};
 
-use super::{Failure, machine};
+use super::{Failure, Server, machine};
 
-/// CPU seconds (user and system) of a process, threads that ended included.
-pub fn cpu_s(pid: u32) -> Result<f64, Failure> {
+/// CPU seconds (user and system) of processes, threads that ended included.
+pub fn cpu_s(pids: &[u32]) -> Result<f64, Failure> {
+    pids.iter().map(|pid| cpu_s_of(*pid)).sum()
+}
+
+fn cpu_s_of(pid: u32) -> Result<f64, Failure> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // the name may hold anything, a bracket too
     let (_, fields) = stat.rsplit_once(')').ok_or("no name in /proc/PID/stat")?;
@@ -13,15 +17,23 @@ pub fn cpu_s(pid: u32) -> Result<f64, Failure> {
     Ok(ticks / machine::ticks_per_s())
 }
 
-/// A line of `/proc/PID/status` that ends in kB, as megabytes.
-pub fn status_mb(pid: u32, name: &str) -> Result<f64, Failure> {
+/// A line of `/proc/PID/status` that ends in kB, as megabytes; the largest of several processes.
+pub fn status_mb(pids: &[u32], name: &str) -> Result<f64, Failure> {
+    pids.iter().map(|pid| status_mb_of(*pid, name)).try_fold(0.0, |most: f64, mb| Ok(most.max(mb?)))
+}
+
+fn status_mb_of(pid: u32, name: &str) -> Result<f64, Failure> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).ok_or("no such line")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0 / 1e6)
 }
 
-/// How often the threads of a process went to sleep of their own accord, and so how often they were woken.
-pub fn wakeups(pid: u32) -> Result<u64, Failure> {
+/// How often the threads of processes went to sleep of their own accord, and so how often they were woken.
+pub fn wakeups(pids: &[u32]) -> Result<u64, Failure> {
+    pids.iter().map(|pid| wakeups_of(*pid)).sum()
+}
+
+fn wakeups_of(pid: u32) -> Result<u64, Failure> {
     let mut count = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
         // a thread may end while we look
@@ -35,7 +47,7 @@ pub fn wakeups(pid: u32) -> Result<u64, Failure> {
 /// From a moment on: what a server, this process and the rest of the machine used.
 #[derive(Debug)]
 pub struct Meter {
-    pid: u32,
+    pids: Vec<u32>,
     since: Instant,
     server_s: f64,
     own_s: f64,
@@ -68,18 +80,18 @@ impl Used {
 
 impl Meter {
     /// Starts.
-    pub fn start(pid: u32) -> Result<Self, Failure> {
-        let own_s = cpu_s(std::process::id())?;
-        let (server_s, all_s, wakeups) = (cpu_s(pid)?, machine::busy_s(), wakeups(pid)?);
-        Ok(Self { pid, since: Instant::now(), server_s, own_s, all_s, wakeups })
+    pub fn start(server: &Server) -> Result<Self, Failure> {
+        let (pids, own_s) = (server.pids(), cpu_s_of(std::process::id())?);
+        let (server_s, all_s, wakeups) = (cpu_s(&pids)?, machine::busy_s(), wakeups(&pids)?);
+        Ok(Self { pids, since: Instant::now(), server_s, own_s, all_s, wakeups })
     }
 
     /// Reads.
     pub fn used(&self) -> Result<Used, Failure> {
         let wall_s = self.since.elapsed().as_secs_f64();
-        let server_s = cpu_s(self.pid)? - self.server_s;
-        let own_s = cpu_s(std::process::id())? - self.own_s;
+        let server_s = cpu_s(&self.pids)? - self.server_s;
+        let own_s = cpu_s_of(std::process::id())? - self.own_s;
         let others_s = (machine::busy_s() - self.all_s - server_s - own_s).max(0.0);
-        Ok(Used { wall_s, server_s, own_s, others_s, wakeups: wakeups(self.pid)?.saturating_sub(self.wakeups) })
+        Ok(Used { wall_s, server_s, own_s, others_s, wakeups: wakeups(&self.pids)?.saturating_sub(self.wakeups) })
     }
 }

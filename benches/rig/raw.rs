@@ -26,7 +26,7 @@ impl Raw {
     pub fn connect(server: &Server) -> Result<Self, Failure> {
         let since = Instant::now();
         loop {
-            match TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)) {
+            match TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
                     stream.set_read_timeout(Some(Duration::from_secs(120)))?;

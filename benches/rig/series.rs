@@ -101,7 +101,7 @@ impl Series {
 
     /// Whether every floor held still.
     pub fn verdict(&self) -> Verdict {
-        let floors = self.0.iter().filter(|row| matches!(row.kind, Kind::Floor | Kind::SyncedFloor));
+        let floors = self.0.iter().filter(|row| row.kind.is_floor());
         let moves = floors.flat_map(|row| &row.columns).filter(|(unit, _)| unit.ratio).map(|(_, values)| {
             let (min, max) = bounds(values);
             max / min

@@ -1,38 +1,29 @@
-//! Servers under test, each a process of its own: ours, the floor, Apache Kafka.
+//! A server under test: one process, or three that replicate, killed and removed at its end. Not here: what is run for each
+//! kind (`program`).
 
 use std::{
     fs,
     net::{Ipv4Addr, TcpListener, TcpStream},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::PathBuf,
+    process::Child,
     time::{Duration, Instant},
 };
 
-use super::{Failure, Options, machine};
+use super::{
+    Failure, Options, machine,
+    program::{self, Kind},
+};
 
-/// Which one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The least there is, answering from the page cache.
-    Floor,
-    /// The least there is with a sync before each answer.
-    SyncedFloor,
-    /// Ours.
-    Tidemark,
-    /// Apache Kafka, one node, through `kafka.sh`.
-    Kafka,
-}
-
-impl Kind {
-    /// As a table names it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Floor => "floor",
-            Self::SyncedFloor => "floor, synced",
-            Self::Tidemark => "tidemark",
-            Self::Kafka => "Apache Kafka",
-        }
-    }
+/// One process of it.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// Its port on loopback.
+    pub port: u16,
+    /// Where the others of its cluster find it.
+    pub peer_port: u16,
+    pub dir: PathBuf,
+    pid: u32,
+    child: Option<Child>,
 }
 
 /// A running server; it is killed and its data removed when this is dropped.
@@ -40,29 +31,38 @@ impl Kind {
 pub struct Server {
     /// Which one it is.
     pub kind: Kind,
-    /// Its port on loopback.
-    pub port: u16,
-    /// Its data.
-    pub dir: PathBuf,
-    /// From the start of the process until its port was open.
+    /// From the start of the processes until their ports were open.
     pub started_in: Duration,
-    pid: u32,
-    child: Option<Child>,
+    nodes: Vec<Node>,
+    dir: PathBuf,
     program: PathBuf,
 }
 
 impl Server {
     /// Starts one with no data and waits until its port is open.
     pub fn start(kind: Kind, options: &Options) -> Result<Self, Failure> {
+        Self::start_nodes(kind, 1, options)
+    }
+
+    /// Starts so many that replicate, with no data, and waits until their ports are open.
+    pub fn start_nodes(kind: Kind, nodes: usize, options: &Options) -> Result<Self, Failure> {
         let dir = machine::data_dir().join(kind.name().replace([' ', ','], "-"));
         fs::remove_dir_all(&dir).or_else(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Ok(()),
             _ => Err(error),
         })?;
-        fs::create_dir_all(&dir)?;
-        let port = free_port()?;
-        let (program, started_in) = (options.program.clone(), Duration::ZERO);
-        let mut server = Self { kind, port, dir, started_in, pid: 0, child: None, program };
+        let ports = free_ports(nodes * 2)?;
+        let node = |(place, ports): (usize, &[u16])| {
+            let dir = dir.join((place + 1).to_string());
+            fs::create_dir_all(&dir)?;
+            Ok(Node { port: ports[0], peer_port: ports[1], dir, pid: 0, child: None })
+        };
+        let mut nodes = ports.chunks(2).enumerate().map(node).collect::<Result<Vec<_>, Failure>>()?;
+        if kind == Kind::Kafka {
+            program::follow_on(&mut nodes);
+        }
+        let program = options.program.clone();
+        let mut server = Self { kind, started_in: Duration::ZERO, nodes, dir, program };
         server.launch()?;
         Ok(server)
     }
@@ -72,107 +72,97 @@ impl Server {
         let since = Instant::now();
         self.spawn()?;
         let patience = Duration::from_secs(120);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
-            if since.elapsed() > patience || self.has_ended()? {
-                return Err(format!("{} did not open its port; see its messages above", self.kind.name()).into());
+        for place in 0..self.nodes.len() {
+            while TcpStream::connect((Ipv4Addr::LOCALHOST, self.nodes[place].port)).is_err() {
+                if since.elapsed() > patience || self.has_ended()? {
+                    return Err(format!("{} did not open its port; see its messages above", self.kind.name()).into());
+                }
+                std::thread::sleep(Duration::from_micros(200));
             }
-            std::thread::sleep(Duration::from_micros(200));
         }
         self.started_in = since.elapsed();
         Ok(())
     }
 
-    /// Starts the process only.
+    /// Starts the processes only.
     pub fn spawn(&mut self) -> Result<(), Failure> {
-        let listen = format!("127.0.0.1:{}", self.port);
-        let mut command = match self.kind {
-            Kind::Kafka => return self.spawn_kafka(),
-            Kind::Tidemark => {
-                let mut command = Command::new(&self.program);
-                command.args(["server", "--no-http", "--listen", &listen, "--data"]).arg(&self.dir);
-                command
-            }
-            Kind::Floor | Kind::SyncedFloor => {
-                let mut command = Command::new(std::env::current_exe()?);
-                command.args(["floor", &self.port.to_string()]).arg(&self.dir);
-                if self.kind == Kind::SyncedFloor {
-                    command.arg("--sync");
-                }
-                command
-            }
-        };
-        let log = fs::File::create(machine::data_dir().join(format!("{}.log", self.port)))?;
-        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
-        self.pid = child.id();
-        self.child = Some(child);
-        Ok(())
-    }
-
-    fn kafka_sh(&self, args: &[&str]) -> Result<(), Failure> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let beside = ["../shared/kafka/kafka.sh", "../../shared/kafka/kafka.sh"].map(|path| root.join(path));
-        let script = beside.iter().find(|path| path.exists()).ok_or("there is no ../shared/kafka/kafka.sh")?;
-        let status = Command::new("bash")
-            .arg(script)
-            .args(args)
-            .env("KAFKA_HOME", &self.dir)
-            .env("KAFKA_PORT", self.port.to_string())
-            .env("KAFKA_SERVER_CONF", "log.segment.delete.delay.ms=100\nlog.retention.check.interval.ms=5000")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()?;
-        if status.success() { Ok(()) } else { Err(format!("kafka.sh {args:?} failed").into()) }
-    }
-
-    /// Its jars are the installed ones; its data is the bench's.
-    fn spawn_kafka(&mut self) -> Result<(), Failure> {
-        let installed = std::env::var("HOME").map(|home| PathBuf::from(home).join(".cache/apache-kafka"))?;
-        for entry in fs::read_dir(&installed)? {
-            let entry = entry?;
-            let link = self.dir.join(entry.file_name());
-            if entry.file_name().to_string_lossy().starts_with(char::is_numeric) && !link.exists() {
-                std::os::unix::fs::symlink(entry.path(), link)?;
-            }
+        if self.kind == Kind::Kafka {
+            let pids = program::start_kafka(&self.dir, &self.nodes)?;
+            self.nodes.iter_mut().zip(pids).for_each(|(node, pid)| node.pid = pid);
+            return Ok(());
         }
-        self.kafka_sh(&["up", "1"])?;
-        self.pid = fs::read_to_string(self.dir.join("run/1.pid"))?.trim().parse()?;
+        // the last one first: the first one of a floor connects to the others
+        for place in (0..self.nodes.len()).rev() {
+            let mut command = program::command(self.kind, &self.program, &self.nodes, place)?;
+            let log = fs::File::create(log_of(&self.nodes[place]))?;
+            let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
+            self.nodes[place].pid = child.id();
+            self.nodes[place].child = Some(child);
+        }
         Ok(())
     }
 
     fn has_ended(&mut self) -> Result<bool, Failure> {
-        let Some(child) = &mut self.child else { return Ok(false) };
-        let ended = child.try_wait()?.is_some();
-        if ended {
-            eprintln!("{}", fs::read_to_string(machine::data_dir().join(format!("{}.log", self.port)))?);
+        let mut ended = false;
+        for node in &mut self.nodes {
+            let Some(child) = &mut node.child else { continue };
+            if child.try_wait()?.is_some() {
+                ended = true;
+                eprintln!("{}", fs::read_to_string(log_of(node))?);
+            }
         }
         Ok(ended)
     }
 
-    /// Its process id.
-    pub fn pid(&self) -> u32 {
-        self.pid
+    /// The process ids of all its nodes.
+    pub fn pids(&self) -> Vec<u32> {
+        self.nodes.iter().map(|node| node.pid).collect()
     }
 
-    /// `host:port`.
+    /// The port of its first node.
+    pub fn port(&self) -> u16 {
+        self.nodes.first().map_or(0, |node| node.port)
+    }
+
+    /// How many replicas a topic can have.
+    pub fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// `host:port` of all nodes that clients may connect to.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        let open = if self.kind.is_floor() { 1 } else { self.nodes.len() };
+        let addresses: Vec<_> = self.nodes[..open].iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        addresses.join(",")
     }
 
     /// Asks it to end, and waits.
     pub fn stop(&mut self) -> Result<(), Failure> {
-        let Some(mut child) = self.child.take() else { return self.kafka_sh(&["down"]) };
-        let pid = rustix::process::Pid::from_child(&child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        let status = child.wait()?;
-        let fine = status.success() || self.kind != Kind::Tidemark;
-        if fine { Ok(()) } else { Err(format!("{} ended with {status}", self.kind.name()).into()) }
+        if self.kind == Kind::Kafka {
+            return program::stop_kafka(&self.dir, &self.nodes);
+        }
+        for node in &mut self.nodes {
+            let Some(mut child) = node.child.take() else { continue };
+            let pid = rustix::process::Pid::from_child(&child);
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+            let status = child.wait()?;
+            if !status.success() && self.kind == Kind::Tidemark {
+                return Err(format!("{} ended with {status}", self.kind.name()).into());
+            }
+        }
+        Ok(())
     }
 
     /// kill -9.
     pub fn kill(&mut self) -> Result<(), Failure> {
-        let Some(mut child) = self.child.take() else { return Err("Apache Kafka is only stopped".into()) };
-        child.kill()?;
-        child.wait()?;
+        if self.kind == Kind::Kafka {
+            return Err("Apache Kafka is only stopped".into());
+        }
+        for node in &mut self.nodes {
+            let Some(mut child) = node.child.take() else { continue };
+            child.kill()?;
+            child.wait()?;
+        }
         Ok(())
     }
 }
@@ -183,19 +173,20 @@ impl Drop for Server {
         if let Err(error) = self.has_ended() {
             eprintln!("bench: {}: {error}", self.kind.name());
         }
-        let ended = if self.kind == Kind::Kafka {
-            self.kafka_sh(&["down"])
-        } else if self.child.is_some() {
-            self.kill()
-        } else {
-            Ok(())
-        };
+        let ended = if self.kind == Kind::Kafka { self.stop() } else { self.kill() };
         if let Err(error) = ended.and_then(|()| Ok(fs::remove_dir_all(&self.dir)?)) {
             eprintln!("bench: {}: {error}", self.kind.name());
         }
     }
 }
 
-fn free_port() -> Result<u16, Failure> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+fn log_of(node: &Node) -> PathBuf {
+    machine::data_dir().join(format!("{}.log", node.port))
+}
+
+/// All different: none is given back before the last one is there.
+fn free_ports(count: usize) -> Result<Vec<u16>, Failure> {
+    let bound = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let listeners = (0..count).map(|_| bound()).collect::<Result<Vec<_>, _>>()?;
+    listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }

@@ -53,6 +53,9 @@ fn without_enough_replicas_nothing_is_acknowledged_and_the_cluster_says_why() {
     assert!((0..20).all(|line| kept.contains(&line)), "{kept:?}");
 }
 
+/// What a write says that nobody acknowledges. It may be found later all the same: whoever took it may win the next election.
+const UNACKNOWLEDGED: &str = "4711";
+
 /// The error that a write meets within some time.
 fn refused_with(three: &Three, topic: &str) -> String {
     use tidemark_client::{Client, ClientConfig, Producer, ProducerConfig, ProducerRecord};
@@ -63,7 +66,7 @@ fn refused_with(three: &Three, topic: &str) -> String {
         let client = Client::connect(config).await.unwrap();
         let config =
             ProducerConfig { delivery_timeout: Duration::from_secs(2), idempotent: false, ..Default::default() };
-        let sent = Producer::new(client, config).send(ProducerRecord::new(topic).value("1000")).await;
+        let sent = Producer::new(client, config).send(ProducerRecord::new(topic).value(UNACKNOWLEDGED)).await;
         match sent {
             Ok(_) => "acknowledged".to_owned(),
             Err(error) => error.to_string(),

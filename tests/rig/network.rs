@@ -82,6 +82,7 @@ impl Links {
 struct Shared {
     links: watch::Sender<Links>,
     carried: Arc<AtomicU64>,
+    calls: AtomicU64,
 }
 
 /// All proxies of a cluster. Dropped, they end and their connections with them.
@@ -127,7 +128,7 @@ impl Network {
             .build()
             .expect("a runtime");
         let (links, _) = watch::channel(Links::default());
-        let shared = Shared { links, carried: Arc::default() };
+        let shared = Shared { links, carried: Arc::default(), calls: AtomicU64::new(0) };
         Self { shared: Arc::new(shared), runtime }
     }
 
@@ -178,6 +179,11 @@ impl Network {
         self.shared.links.send_modify(|links| links.conditions.clear());
     }
 
+    /// Calls that were taken so far, also those that wait.
+    pub fn calls(&self) -> u64 {
+        self.shared.calls.load(Ordering::Relaxed)
+    }
+
     /// Bytes that arrived so far, in all directions.
     pub fn carried_bytes(&self) -> u64 {
         self.shared.carried.load(Ordering::Relaxed)
@@ -188,6 +194,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, node: usize, front: 
     loop {
         let Ok((caller, peer)) = listener.accept().await else { continue };
         let call = Call::new(peer, node, shared.links.subscribe(), Arc::clone(&shared.carried));
+        shared.calls.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(serve(caller, call, front.clone()));
     }
 }

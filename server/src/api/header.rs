@@ -31,15 +31,17 @@ impl FixedHeader {
     }
 }
 
-/// Takes client id and, in a flexible version, tagged fields off the front.
+/// Takes client id and, in a flexible version, tagged fields off the front. The client id is a copy: whatever waits for
+/// an answer keeps it, and a slice would keep the whole frame.
 pub(super) fn take_client_id(frame: &mut Bytes, flexible: bool) -> Result<Option<StrBytes>, Refusal> {
     let len = i16::from_be_bytes(*frame.first_chunk::<2>().ok_or(Refusal::Header("has no client id"))?);
     let _ = frame.split_to(2);
     let client_id = match usize::try_from(len) {
         Ok(len) if len > frame.len() => return Err(Refusal::Header("has a client id that reaches past the end")),
         Ok(len) => {
-            let text = StrBytes::from_utf8(frame.split_to(len));
-            Some(text.map_err(|_| Refusal::Header("has a client id that is not UTF-8"))?)
+            let text = frame.split_to(len);
+            let text = std::str::from_utf8(&text).map_err(|_| Refusal::Header("has a client id that is not UTF-8"))?;
+            Some(StrBytes::from_string(text.to_owned()))
         }
         Err(_) if len == -1 => None,
         Err(_) => return Err(Refusal::Header("has a client id of negative length")),

@@ -342,6 +342,19 @@ impl Log {
         self.dirty_dir || !self.dirty.is_empty()
     }
 
+    /// The next capture syncs the log's end and its directory also if nothing was written: a process before this one may
+    /// have cut or removed what lay behind the end, and died before a sync, so that a power cut would bring it back.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn distrust_cache(&mut self) -> Result<(), LogError> {
+        let (disk, dir) = (self.disk.clone(), self.dir.clone());
+        let file = self.active_mut().file(&*disk, &dir)?;
+        self.dirty.push(file);
+        self.dirty_dir = true;
+        Ok(())
+    }
+
     /// Writes out what is kept in memory and says what to sync. The caller holds the log's lock; the syncs come later. Index
     /// rows and producers that lack room or descriptors stay in memory: a start learns them from the segments.
     ///

@@ -83,9 +83,15 @@ impl Replica {
         self.durability.store(Durability::WriteCaching as u8, Ordering::Release);
     }
 
-    /// Lets the next checkpoint say that entries bypass the journal, or not any more.
-    pub(super) fn announce_write_caching(&self, on: bool) {
+    /// Lets the next checkpoint say that entries bypass the journal, or not any more. From then on a start takes what lies
+    /// behind a checkpoint, so that one must lie on the disk as it is read here.
+    pub(super) fn announce_write_caching(&self, on: bool) -> Result<(), ReplicaError> {
+        let mut held = self.write();
+        if let (true, State::Open(log)) = (on, &mut held.state) {
+            log.distrust_cache().map_err(|error| ReplicaError::Storage(error.to_string()))?;
+        }
         self.announced.store(on, Ordering::Release);
+        Ok(())
     }
 
     /// From now on entries go through the journal. What lies before the first of them is synced, or replay could find a

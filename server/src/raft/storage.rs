@@ -394,14 +394,14 @@ impl Storage {
     /// The disk's: nothing may be retried.
     pub fn set_write_caching(&self, replicas: &[Arc<Replica>], on: bool) -> Result<(), ReplicaError> {
         if on {
-            replicas.iter().for_each(|replica| replica.announce_write_caching(true));
+            replicas.iter().try_for_each(|replica| replica.announce_write_caching(true))?;
             self.checkpoint().map_err(|error| ReplicaError::Storage(error.to_string()))?;
             replicas.iter().for_each(|replica| replica.leave_journal());
             return Ok(());
         }
         for replica in replicas {
             replica.enter_journal()?;
-            replica.announce_write_caching(false);
+            replica.announce_write_caching(false)?;
         }
         Ok(())
     }

@@ -107,6 +107,22 @@ async fn every_version_appends_and_says_where() {
 }
 
 #[tokio::test]
+async fn a_wait_for_the_disk_holds_nothing_of_the_frame() {
+    let client = Client::new(ApiConfig::default()).await;
+    let id = create(&client, "t", &[]).await;
+    for version in 3..=13 {
+        let mut topic = to("t", 0, Some(batch(3)));
+        if version >= 13 {
+            (topic.name, topic.topic_id) = (TopicName::default(), id);
+        }
+        let frame = frame(version, 1, &request(topic, -1));
+        let Handling::Pipelined(waiting) = client.dispatch(frame.clone()) else { panic!("did not wait") };
+        assert!(frame.is_unique(), "version {version}: its memory serves the next request");
+        waiting.await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn errors_have_kafkas_numbers() {
     let client = Client::new(ApiConfig::default()).await;
     let id = create(&client, "t", &[("max.message.bytes", "200")]).await;
