@@ -17,6 +17,7 @@ mod config;
 mod convert;
 mod entry;
 mod groups;
+mod key_log_ids;
 mod machine;
 mod member;
 mod membership;
