@@ -85,13 +85,18 @@ pub struct Three {
 
 impl Three {
     pub fn start() -> Self {
+        Self::start_with(|_, options| options)
+    }
+
+    /// Each with options of its own, by its id.
+    pub fn start_with(with: impl Fn(u16, BrokerOptions) -> BrokerOptions) -> Self {
         let (home, ports) = (tempfile::tempdir().unwrap(), free_ports(6));
         let voters = voters(&ports[..3]);
         let options = (1..=3).map(|id: u16| {
             let (data, listen) = (home.path().join(id.to_string()), ports[usize::from(id) + 2]);
             let options = BrokerOptions::new(BINARY).data(data).listen((Ipv4Addr::LOCALHOST, listen).into());
             let arguments = ["--node-id", &id.to_string(), "--voters", &voters];
-            arguments.into_iter().fold(options, BrokerOptions::argument)
+            with(id, arguments.into_iter().fold(options, BrokerOptions::argument))
         });
         let mut three =
             Self { brokers: vec![None, None, None], options: options.collect(), voters: voters.clone(), home };

@@ -12,5 +12,6 @@ mod brokers;
 mod changes;
 mod life;
 mod misuse;
+mod near;
 mod power;
 mod rot;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{partition::Partition, partitions::Partitions};
 use crate::{
     metadata::Replica,
-    raft::{GroupError, GroupStatus, NodeId, Role},
+    raft::{GroupError, GroupStatus, NodeId, Role, Standing},
 };
 
 /// Who is in sync, and who a member, changes without an event.
@@ -104,6 +104,12 @@ impl Partition {
     pub async fn change_members(&self, voters: &[NodeId]) -> Result<(), GroupError> {
         let groups = self.groups.get().ok_or(GroupError::NotRunning)?;
         groups.change(&self.replica, voters).await
+    }
+
+    /// How the members of its group stand, as this broker knows if it leads them; none else.
+    pub fn standings(&self) -> Vec<Standing> {
+        let standings = self.groups.get().map(|groups| groups.standings(&self.replica, self.lag_ms_max));
+        standings.and_then(Result::ok).unwrap_or_default()
     }
 
     /// Members that vote, in order, as this one knows them.

@@ -41,7 +41,7 @@ pub use carrier::{Carrier, CarrierError, Lane};
 pub use commit::CommitListener;
 pub use error::{ReplicaError, StorageError};
 pub use group::{
-    FollowerStatus, GroupError, GroupStatus, GroupTiming, Groups, Proposal, Proposed, ServeError, SpreadError,
+    FollowerStatus, GroupError, GroupStatus, GroupTiming, Groups, Proposal, Proposed, ServeError, SpreadError, Standing,
 };
 pub use meta_properties::{MetaProperties, random_id};
 pub use node_id::NodeId;
