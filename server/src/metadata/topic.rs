@@ -110,21 +110,27 @@ impl PartitionInfo {
     /// Its group has other members now.
     pub(super) fn set_replicas(&mut self, replicas: &[Replica], last_incarnation: u32) {
         self.replicas = replicas.to_vec();
-        self.lost = self.replicas.iter().filter(|member| self.lost.contains(member)).copied().collect();
+        self.note_lost();
         self.saw_incarnations(replicas);
         self.last_incarnation = self.last_incarnation.max(last_incarnation);
     }
 
-    /// Its group shall have other members. A member is lost for good once another log is wanted on its broker.
+    /// Its group shall have other members.
     pub(super) fn set_target(&mut self, target: Option<&[Replica]>) {
+        self.target = target.map(<[Replica]>::to_vec);
+        self.note_lost();
+        self.saw_incarnations(target.unwrap_or_default());
+    }
+
+    /// A member is lost for good once another log is wanted on its broker.
+    fn note_lost(&mut self) {
+        let wanted = self.target.as_deref().unwrap_or_default();
         let other = |member: &Replica| {
-            let mut wanted = target.unwrap_or_default().iter();
-            wanted.any(|replica| replica.broker_id == member.broker_id && replica.incarnation != member.incarnation)
+            let mut there = wanted.iter().filter(|replica| replica.broker_id == member.broker_id);
+            there.any(|replica| replica.incarnation != member.incarnation)
         };
         let lost = self.replicas.iter().filter(|member| other(member) || self.lost.contains(member));
         self.lost = lost.copied().collect();
-        self.saw_incarnations(target.unwrap_or_default());
-        self.target = target.map(<[Replica]>::to_vec);
     }
 
     fn saw_incarnations(&mut self, replicas: &[Replica]) {
