@@ -84,8 +84,7 @@ impl Server {
         Ok(())
     }
 
-    /// Waits until one node takes clients.
-    pub fn await_port(&mut self, place: usize) -> Result<(), Failure> {
+    fn await_port(&mut self, place: usize) -> Result<(), Failure> {
         let since = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, self.nodes[place].port)).is_err() {
             if since.elapsed() > PATIENCE || self.has_ended()? {
@@ -109,8 +108,13 @@ impl Server {
         (0..self.nodes.len()).rev().try_for_each(|place| self.spawn_node(place))
     }
 
-    /// Starts the process of one node over its data, as it was started before.
-    pub fn spawn_node(&mut self, place: usize) -> Result<(), Failure> {
+    /// Starts a node again that was killed, over its data, and waits until its port is open.
+    pub fn launch_node(&mut self, place: usize) -> Result<(), Failure> {
+        self.spawn_node(place)?;
+        self.await_port(place)
+    }
+
+    fn spawn_node(&mut self, place: usize) -> Result<(), Failure> {
         let mut command = match self.nodes[place].command.split_first() {
             Some((program, arguments)) => {
                 let mut command = Command::new(program);
@@ -153,15 +157,11 @@ impl Server {
         self.nodes.len()
     }
 
-    /// `host:port` of each node that clients may connect to.
-    pub fn addresses(&self) -> Vec<String> {
-        let open = if self.kind.is_floor() { 1 } else { self.nodes.len() };
-        self.nodes[..open].iter().map(|node| format!("127.0.0.1:{}", node.port)).collect()
-    }
-
-    /// The same in one text, as `bootstrap.servers` has it.
+    /// `host:port` of all nodes that clients may connect to.
     pub fn address(&self) -> String {
-        self.addresses().join(",")
+        let open = if self.kind.is_floor() { 1 } else { self.nodes.len() };
+        let addresses: Vec<_> = self.nodes[..open].iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        addresses.join(",")
     }
 
     /// Asks it to end, and waits.

@@ -87,10 +87,15 @@ pub struct Three {
 
 impl Three {
     pub fn start() -> Self {
+        Self::start_with(|_, options| options)
+    }
+
+    /// Each with options of its own, by its id.
+    pub fn start_with(with: impl Fn(u16, BrokerOptions) -> BrokerOptions) -> Self {
         let mut three = Self::of_none();
-        let options = (1..=3).zip(&three.plain).map(|(id, plain): (usize, _)| {
+        let options = (1..=3).zip(&three.plain).map(|(id, plain): (u16, _)| {
             let arguments = ["--node-id", &id.to_string(), "--voters", &three.voters];
-            arguments.into_iter().fold(plain.clone(), BrokerOptions::argument)
+            with(id, arguments.into_iter().fold(plain.clone(), BrokerOptions::argument))
         });
         three.options = options.collect();
         three.start_again(&[1, 2, 3]);

@@ -105,3 +105,30 @@ fn what_all_three_shall_have_is_not_acknowledged_by_two() {
     three.start_again(&[dead]);
     eventually("all three have it", PATIENCE, || (produce(&three, "all", 30_000) == Some(0)).then_some(()));
 }
+
+#[test]
+fn the_status_says_how_far_behind_a_replica_is_in_records_and_in_time() {
+    let mut three = Three::start();
+    three.run(&["topic", "create", "t", "--replication-factor", "3"]).fine();
+    three.write(1, "t", 0..10);
+    let lag = |three: &Three, id: usize| three.partitions("t")[0]["lags"][id.to_string()].clone();
+    let leader = three.partitions("t")[0]["leader"].as_u64().unwrap() as usize;
+    let (dead, other) = (leader % 3 + 1, (leader + 1) % 3 + 1);
+    eventually("it has all", PATIENCE, || (lag(&three, dead)["records"] == 0).then_some(()));
+    three.kill(dead);
+    three.write(leader, "t", 10..60);
+    eventually("it is behind", PATIENCE, || {
+        let behind = lag(&three, dead);
+        (behind["records"] == 50 && behind["caught_up_seconds"].as_f64()? >= 3.0).then_some(())
+    });
+    let status = three.run(&["cluster", "status"]).fine();
+    assert!(status.contains(&format!(" {dead}:50/")), "{status}");
+    let fresh = lag(&three, other);
+    assert!(fresh["records"] == 0 && fresh["caught_up_seconds"].as_f64().is_some_and(|s| s < 30.0), "{fresh}");
+    three.start_again(&[dead]);
+    eventually("it has caught up", PATIENCE, || {
+        let row = three.partitions("t").remove(0);
+        let others = row["lags"].as_object()?.values().filter(|lag| lag["records"] == 0).count();
+        (others == 2).then_some(())
+    });
+}

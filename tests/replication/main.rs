@@ -13,6 +13,7 @@ mod changes;
 mod grow;
 mod life;
 mod misuse;
+mod near;
 mod power;
 mod recover;
 mod rot;

@@ -1,13 +1,17 @@
 //! `tidemark cluster status`.
 
-use std::{collections::BTreeMap, io::Write, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+    time::Duration,
+};
 
 use clap::Args;
 use futures_util::future::join_all;
 use serde_json::json;
 use tidemark_client::{
     Admin,
-    admin::{ClusterDescription, LogDir, OngoingMove, QuorumDescription},
+    admin::{ClusterDescription, FollowerLag, LogDir, OngoingMove, QuorumDescription},
     cluster::{Broker, TopicMetadata},
 };
 
@@ -28,9 +32,9 @@ const ASK_MAX: Duration = Duration::from_secs(3);
 
 /// Shows brokers, controller, leaders, replicas that lag, and moves
 ///
-/// Partitions are listed where something is amiss: no leader, a replica out of sync or one that lags; and where they move. LAG is in
-/// records behind the high watermark, for each replica that is behind; `down` is one whose broker runs without it, and says why in
-/// its log.
+/// Partitions are listed where something is amiss: no leader, a replica out of sync, down or behind; and where they move. LAG says
+/// for each replica that is behind how many records it lacks and how long ago it had all: 2:1500/12s; `down` is one whose broker
+/// runs without it, and says why in its log.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Status {
@@ -44,6 +48,9 @@ pub(crate) struct Status {
     target: Target,
 }
 
+/// Who had everything so lately is not behind: records are always on their way.
+const BEHIND_MS_MIN: i64 = 3000;
+
 /// What was found out.
 struct Found {
     cluster: ClusterDescription,
@@ -53,8 +60,10 @@ struct Found {
     quorum: Option<QuorumDescription>,
     topics: Vec<TopicMetadata>,
     moves: Vec<OngoingMove>,
-    /// Offsets behind the high watermark, by (broker, topic, partition); None of a replica that cannot be used.
-    lags: BTreeMap<(i32, String, i32), Option<i64>>,
+    /// Replicas that cannot be used, as (broker, topic, partition).
+    damaged: BTreeSet<(i32, String, i32)>,
+    /// How far followers are behind, by topic and partition, as the leader says.
+    lags: BTreeMap<(String, i32), Vec<FollowerLag>>,
     /// Brokers that answered.
     reached: Vec<i32>,
 }
@@ -80,17 +89,23 @@ async fn find_out(admin: &Admin) -> Result<Found, Failure> {
     let moves = tokio::time::timeout(ASK_MAX, admin.list_partition_reassignments()).await;
     let moves = moves.ok().and_then(Result::ok).unwrap_or_default();
     let topics = all_topics(admin).await?;
-    let (mut lags, mut reached) = (BTreeMap::new(), Vec::new());
+    let (mut damaged, mut lags, mut reached) = (BTreeSet::new(), BTreeMap::new(), Vec::new());
     let asked = cluster.brokers.iter().map(|broker| async move {
         let dirs = tokio::time::timeout(ASK_MAX, admin.describe_log_dirs(broker.id)).await;
         dirs.ok().and_then(Result::ok).map(|dirs| (broker.id, dirs))
     });
     for (broker, dirs) in join_all(asked).await.into_iter().flatten() {
         reached.push(broker);
-        let replicas = dirs.into_iter().flat_map(|LogDir { replicas, .. }| replicas);
-        lags.extend(replicas.map(|replica| ((broker, replica.topic, replica.partition), replica.offset_lag)));
+        for replica in dirs.into_iter().flat_map(|LogDir { replicas, .. }| replicas) {
+            if replica.offset_lag.is_none() {
+                damaged.insert((broker, replica.topic.clone(), replica.partition));
+            }
+            if !replica.followers.is_empty() {
+                lags.insert((replica.topic, replica.partition), replica.followers);
+            }
+        }
     }
-    Ok(Found { cluster, fenced, quorum, topics, moves, lags, reached })
+    Ok(Found { cluster, fenced, quorum, topics, moves, damaged, lags, reached })
 }
 
 /// One partition as it is shown.
@@ -101,8 +116,8 @@ struct Row {
     leader_epoch: i32,
     replicas: Vec<i32>,
     isr: Vec<i32>,
-    /// Of its replicas that are behind: broker and how many records.
-    lags: Vec<(i32, i64)>,
+    /// Of its replicas that follow.
+    lags: Vec<FollowerLag>,
     /// Brokers whose replicas cannot be used.
     damaged: Vec<i32>,
     /// Brokers that are down, or whose replicas are filled anew.
@@ -117,7 +132,7 @@ impl Row {
     }
 
     fn is_well(&self) -> bool {
-        let in_sync = self.isr.len() == self.replicas.len() && self.lags.is_empty();
+        let in_sync = self.isr.len() == self.replicas.len() && self.behind().next().is_none();
         self.leader.is_some() && in_sync && self.damaged.is_empty() && self.offline.is_empty()
     }
 
@@ -126,8 +141,18 @@ impl Row {
         !self.damaged.is_empty() && self.replicas.len() - self.damaged.len() <= self.replicas.len() / 2
     }
 
+    /// Followers that are behind by more than what is on its way.
+    fn behind(&self) -> impl Iterator<Item = &FollowerLag> {
+        let late = |lag: &FollowerLag| lag.caught_up_ms.is_none_or(|ms| ms >= BEHIND_MS_MIN);
+        self.lags.iter().filter(move |lag| late(lag) && !self.damaged.contains(&lag.broker))
+    }
+
     fn lag_cell(&self) -> String {
-        let behind = self.lags.iter().map(|(broker, lag)| format!("{broker}:{lag}"));
+        let behind = self.behind().map(|lag| {
+            let records = lag.records.map_or_else(|| "?".to_owned(), |records| records.to_string());
+            let since = lag.caught_up_ms.map_or_else(|| "?".to_owned(), |ms| format!("{}s", ms / 1000));
+            format!("{}:{records}/{since}", lag.broker)
+        });
         let lags: Vec<_> = behind.chain(self.damaged.iter().map(|broker| format!("{broker}:down"))).collect();
         if lags.is_empty() { "0".to_owned() } else { lags.join(" ") }
     }
@@ -149,20 +174,19 @@ impl Found {
         let mut rows = Vec::new();
         for topic in &self.topics {
             for at in &topic.partitions {
-                let known = |broker: &i32| self.lags.get(&(*broker, topic.name.clone(), at.partition)).copied();
-                let lag = |broker: &i32| Some((*broker, known(broker)??)).filter(|(_, lag)| *lag > 0);
+                let damaged = |broker: &i32| self.damaged.contains(&(*broker, topic.name.clone(), at.partition));
                 let is_its = |one: &&OngoingMove| one.topic == topic.name && one.partition == at.partition;
                 let ongoing = self.moves.iter().find(is_its);
                 rows.push(Row {
                     topic: topic.name.clone(),
                     partition: at.partition,
                     // the metadata names who led last
-                    leader: at.leader.filter(|leader| known(leader) != Some(None)),
+                    leader: at.leader.filter(|leader| !damaged(leader)),
                     leader_epoch: at.leader_epoch,
                     replicas: at.replicas.clone(),
                     isr: at.isr.clone(),
-                    lags: at.replicas.iter().filter_map(lag).collect(),
-                    damaged: at.replicas.iter().copied().filter(|broker| known(broker) == Some(None)).collect(),
+                    lags: self.lags.get(&(topic.name.clone(), at.partition)).cloned().unwrap_or_default(),
+                    damaged: at.replicas.iter().copied().filter(damaged).collect(),
                     offline: at.offline_replicas.clone(),
                     adding: ongoing.map(|one| one.adding.clone()).unwrap_or_default(),
                     removing: ongoing.map(|one| one.removing.clone()).unwrap_or_default(),
@@ -289,7 +313,11 @@ impl Found {
             writeln!(out, "{line}")?;
         }
         for row in self.rows(all) {
-            let lags: BTreeMap<String, i64> = row.lags.iter().map(|(broker, lag)| (broker.to_string(), *lag)).collect();
+            let lag = |lag: &FollowerLag| {
+                let seconds = lag.caught_up_ms.map(|ms| ms as f64 / 1000.0);
+                (lag.broker.to_string(), json!({ "records": lag.records, "caught_up_seconds": seconds }))
+            };
+            let lags: serde_json::Map<_, _> = row.lags.iter().map(lag).collect();
             let line = json!({
                 "topic": row.topic, "partition": row.partition, "leader": row.leader, "leader_epoch": row.leader_epoch,
                 "replicas": row.replicas, "isr": row.isr, "offline": row.offline, "damaged": row.damaged, "lags": lags,

@@ -3,7 +3,14 @@
 use kafka_protocol::messages::{DescribeLogDirsRequest, describe_log_dirs_response::DescribeLogDirsResult};
 
 use super::Admin;
-use crate::{ClientError, KafkaError, cluster::Broker, error::Subject, retry::Backoff};
+pub use crate::wire::follower_lag::FollowerLag;
+use crate::{
+    ClientError, KafkaError,
+    cluster::Broker,
+    error::Subject,
+    retry::Backoff,
+    wire::follower_lag::{TAG, decode},
+};
 
 /// A cluster and its brokers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +47,8 @@ pub struct LogDirReplica {
     pub size_bytes: i64,
     /// How many offsets it is behind its high watermark; None of a replica that cannot be used.
     pub offset_lag: Option<i64>,
+    /// How far the partition's other replicas are behind, where it leads them; Kafka does not tell.
+    pub followers: Vec<FollowerLag>,
 }
 
 impl Admin {
@@ -95,6 +104,7 @@ fn read_dir(dir: DescribeLogDirsResult, subject: impl Fn() -> Subject) -> Result
             partition: partition.partition_index,
             size_bytes: partition.partition_size,
             offset_lag: Some(partition.offset_lag).filter(|lag| *lag >= 0),
+            followers: partition.unknown_tagged_fields.get(&TAG).map(|bytes| decode(bytes)).unwrap_or_default(),
         })
     });
     Ok(LogDir {

@@ -12,7 +12,7 @@ mod reassignments;
 mod topics;
 
 pub use admin::{Admin, Outcomes};
-pub use cluster::{ClusterDescription, LogDir, LogDirReplica};
+pub use cluster::{ClusterDescription, FollowerLag, LogDir, LogDirReplica};
 pub use configs::{ConfigChange, ConfigEntry, ConfigOp, ConfigResource, ConfigSource};
 pub(crate) use offsets::list_offset;
 pub use offsets::{ListedOffset, OffsetSpec, PartitionOutcomes};

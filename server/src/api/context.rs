@@ -37,6 +37,8 @@ pub struct ApiConfig {
     pub transaction_timeout_max_ms: i32,
     /// `max.request.partition.size.limit`: partitions in one DescribeTopicPartitions answer.
     pub described_partitions_max: i32,
+    /// `replica.selector.class`: consumers are sent to a replica in their rack.
+    pub rack_aware: bool,
 }
 
 impl Default for ApiConfig {
@@ -46,6 +48,7 @@ impl Default for ApiConfig {
             delete_topics: true,
             transaction_timeout_max_ms: 900_000,
             described_partitions_max: 2000,
+            rack_aware: false,
         }
     }
 }

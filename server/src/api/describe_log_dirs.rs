@@ -1,8 +1,9 @@
 //! DescribeLogDirs (Kafka `DescribeLogDirsRequest`; KIP-113, KIP-827 volume sizes): the data directory and what each
-//! partition takes of it. Not here: measuring.
+//! partition takes of it; how far followers are behind, in a field that is not Kafka's. Not here: measuring.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use kafka_protocol::{
     messages::{
         DescribeLogDirsRequest, DescribeLogDirsResponse, TopicName,
@@ -11,7 +12,11 @@ use kafka_protocol::{
     },
     protocol::StrBytes,
 };
-use tidemark_client::wire::shape::{Kind, Shape, field};
+use tidemark_client::wire::{
+    follower_lag::{self, FollowerLag, encode},
+    shape::{Kind, Shape, field},
+};
+use uuid::Uuid;
 
 use super::{context::RequestContext, reply::Handling, topic::text};
 
@@ -40,10 +45,13 @@ pub(super) fn handle(context: &RequestContext, request: DescribeLogDirsRequest) 
             asked.get(topic.name.as_bytes()).is_some_and(|partitions| partitions.contains(&size.partition))
         };
         if asked.as_ref().is_none_or(wanted) {
-            let partition = DescribeLogDirsPartition::default()
+            let mut partition = DescribeLogDirsPartition::default()
                 .with_partition_index(size.partition)
                 .with_offset_lag(if size.is_down { INVALID_OFFSET_LAG } else { 0 })
                 .with_partition_size(i64::try_from(size.size_bytes).unwrap_or(i64::MAX));
+            if context.version >= REQUEST.flexible_since {
+                partition.unknown_tagged_fields = followers(context, (size.topic_id, size.partition));
+            }
             topics.entry(&topic.name).or_default().push(partition);
         }
     }
@@ -57,6 +65,21 @@ pub(super) fn handle(context: &RequestContext, request: DescribeLogDirsRequest) 
         .with_total_bytes(log_dir.total_bytes)
         .with_usable_bytes(log_dir.usable_bytes);
     Handling::ready(&DescribeLogDirsResponse::default().with_results(vec![result]), context.version)
+}
+
+/// How far the followers are behind, of a partition whose group is led here.
+fn followers(context: &RequestContext, (topic_id, index): (Uuid, i32)) -> BTreeMap<i32, Bytes> {
+    let Some(partition) = context.broker.partitions.get(topic_id, index) else { return BTreeMap::new() };
+    let (standings, end) = (partition.standings(), partition.log_end_offset());
+    let others = standings.iter().filter(|standing| standing.node.broker() != context.broker.node_id);
+    let lags: Vec<_> = others
+        .map(|standing| FollowerLag {
+            broker: standing.node.broker(),
+            records: standing.log_end_offset.map(|has| (end - has).max(0)),
+            caught_up_ms: standing.caught_up_ms.and_then(|ms| i64::try_from(ms).ok()),
+        })
+        .collect();
+    if lags.is_empty() { BTreeMap::new() } else { BTreeMap::from([(follower_lag::TAG, encode(&lags).into())]) }
 }
 
 fn asked(topics: &[DescribableLogDirTopic]) -> BTreeMap<StrBytes, BTreeSet<i32>> {

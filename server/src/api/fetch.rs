@@ -1,10 +1,11 @@
-//! Fetch (Kafka `FetchRequest`; KIP-74 limits, KIP-227 sessions, KIP-320 epochs, KIP-516 topic ids, KIP-951 leaders): reads
+//! Fetch (Kafka `FetchRequest`; KIP-74 limits, KIP-227 sessions, KIP-320 epochs, KIP-392 followers, KIP-516 topic ids, KIP-951 leaders): reads
 //! what is wanted, and waits for more by notification while it is less than asked for. Records leave as ranges of
 //! segments. Not here: what a session remembers (`fetch_session`), the answer's bytes (`envelope`), files.
 //!
 //! One request holds no thread and no timer but its deadline; dropped with its connection, it leaves nothing behind.
 
 mod envelope;
+mod preferred;
 mod read;
 
 use std::{
@@ -26,7 +27,7 @@ use uuid::Uuid;
 
 use self::{
     envelope::{Envelope, NODE_ENDPOINTS_SINCE, PartitionAnswer, TOPIC_IDS_SINCE},
-    read::{Limits, Read, Source, read, refused},
+    read::{FOLLOWERS_SINCE, Limits, Read, Source, read, refused},
 };
 use super::{
     context::RequestContext,
@@ -106,7 +107,9 @@ pub(super) fn handle(context: &RequestContext, request: FetchRequest) -> Handlin
     };
     let replica_id = if version >= REPLICA_STATE_SINCE { request.replica_state.replica_id } else { request.replica_id };
     let image = context.broker.controller.image();
-    let sources = open.wanted.iter().map(|wanted| Source::of(&context.broker, &image, wanted, replica_id.0)).collect();
+    let near = context.broker.config.rack_aware && version >= FOLLOWERS_SINCE && !request.rack_id.is_empty();
+    let asker = (replica_id.0, near.then_some(&*request.rack_id));
+    let sources = open.wanted.iter().map(|wanted| Source::of(&context.broker, &image, wanted, asker)).collect();
     let limits = Limits::of(&request, version);
     let fetch = Fetch { context: context.clone(), open, sources, limits };
     let read = fetch.read();
@@ -247,7 +250,7 @@ impl Fetch {
         Told {
             high_watermark: answer.high_watermark,
             log_start_offset: answer.log_start_offset,
-            has_records: answer.records.bytes > 0,
+            has_records: answer.records.bytes > 0 || answer.preferred_replica.is_some(),
             is_trouble: answer.error.is_some() || answer.diverging_epoch.is_some(),
             name: topic.map(|topic| Arc::from(topic.name.as_str())),
         }

@@ -73,7 +73,7 @@ pub(super) struct Told {
     pub(super) high_watermark: i64,
     /// -1 with an error.
     pub(super) log_start_offset: i64,
-    /// Whether records go with it.
+    /// Whether records go with it, or where to read them.
     pub(super) has_records: bool,
     /// An error, or a diverging epoch: to be told again and again, and once more when it is over.
     pub(super) is_trouble: bool,

@@ -124,6 +124,7 @@ impl Config {
                 delete_topics: settings.number("delete.topic.enable", None, true)?,
                 transaction_timeout_max_ms: settings.number("transaction.max.timeout.ms", None, 900_000)?,
                 described_partitions_max: settings.number("max.request.partition.size.limit", None, 2000)?,
+                rack_aware: settings.rack_aware()?,
             },
             unknown: settings.unknown,
         })
@@ -174,6 +175,10 @@ mod tests {
         assert!(
             matches!(resolve(&[("num.partitions", "x")]), Err(ConfigError::Value(what)) if what.contains("num.partitions"))
         );
+        let selector = |class| resolve(&[("replica.selector.class", class)]).map(|config| config.api.rack_aware);
+        assert_eq!(selector("org.apache.kafka.common.replica.RackAwareReplicaSelector"), Ok(true));
+        assert_eq!(selector("org.apache.kafka.common.replica.LeaderSelector"), Ok(false));
+        assert!(selector("com.example.Own").is_err(), "there are no plugins");
         assert!(resolve(&[("listeners", "SSL://localhost:1")]).is_err());
         assert!(resolve(&[("listeners", "localhost:99999")]).is_err());
     }

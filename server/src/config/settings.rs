@@ -52,6 +52,18 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// Whether consumers are sent to replicas in their rack: Kafka's two selectors by name, and no others.
+    pub fn rack_aware(&self) -> Result<bool, ConfigError> {
+        const KEY: &str = "replica.selector.class";
+        match self.first(&[KEY]).unwrap_or_default() {
+            "" | "org.apache.kafka.common.replica.LeaderSelector" => Ok(false),
+            "org.apache.kafka.common.replica.RackAwareReplicaSelector" => Ok(true),
+            other => Err(ConfigError::Value(format!(
+                "{KEY}={other} is none of org.apache.kafka.common.replica.RackAwareReplicaSelector and LeaderSelector"
+            ))),
+        }
+    }
+
     pub fn first(&self, keys: &[&str]) -> Option<&'a str> {
         keys.iter().find_map(|key| self.properties.get(*key)).map(String::as_str)
     }

@@ -191,6 +191,23 @@ impl Journal {
         Ok(end)
     }
 
+    /// Calls back once all that is written so far survives a power cut; at once, if it does.
+    ///
+    /// # Errors
+    /// A write or sync failed; nobody is called back.
+    pub fn when_synced(&self, completion: Completion) -> Result<(), JournalError> {
+        let mut state = self.0.lock();
+        state.check()?;
+        let written = self.written();
+        if self.synced() < written {
+            state.waiting.push_back((written, completion));
+            return Ok(());
+        }
+        drop(state);
+        completion(Ok(()));
+        Ok(())
+    }
+
     /// The position behind the last record written.
     pub fn written(&self) -> Lsn {
         Lsn(self.0.written.load(Ordering::Acquire))

@@ -89,14 +89,14 @@ impl Log {
     fn restore_active(&mut self, place: usize, end: &LogEnd, report: &mut OpenReport) -> Result<(), LogError> {
         let (disk, dir) = (self.disk.clone(), self.dir.clone());
         let segment = &mut self.segments[place];
-        segment.forget_from(&*disk, &dir, end.position as u32);
+        let cut = segment.forget_from(&*disk, &dir, end.position as u32);
         if segment.row_where(&*disk, &dir, |_| true).is_none() {
             report.rebuilt.push("index");
             self.rebuild_index(place)?;
         }
         let trimmed = at(&dir, trim_index(&*disk, &self.segments[place], &dir))?;
-        self.dirty.extend(trimmed);
-        let mut whole = self.crc_behind_last_row(place)? == end.running_crc;
+        self.dirty.extend(cut.into_iter().chain(trimmed));
+        let mut whole = self.crc_behind_last_row(place)? == end.running_crc && self.last_row_fits(place)?;
         if !whole && self.crc_of_all(place)? == end.running_crc {
             // a row of a history that was lost came back with the power: the segment itself is right
             report.rebuilt.push("index");
@@ -134,6 +134,20 @@ impl Log {
             self.quarantine(from, end.next_offset);
         }
         Ok(())
+    }
+
+    /// Whether the last index row tells of the frame that lies there: of one that was taken back it may not, though all before it
+    /// is the same.
+    fn last_row_fits(&self, place: usize) -> Result<bool, LogError> {
+        let (disk, dir, segment) = (&*self.disk, &*self.dir, &self.segments[place]);
+        let Some(row) = segment.row_where(disk, dir, |_| true) else { return Ok(true) };
+        let mut walk = segment.walk_from_row(disk, dir, Some(row))?;
+        Ok(match walk.next_frame() {
+            Ok(Some(frame)) if frame.header.is_internal() => row.internal_len as usize == frame.header.size_in_bytes(),
+            Ok(_) => row.internal_len == 0,
+            // damage, which is found elsewhere
+            Err(_) => true,
+        })
     }
 
     /// CRC-32C of a segment's bytes, from what its last index row says of those before it.

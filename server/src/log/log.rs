@@ -298,6 +298,11 @@ impl Log {
         self.epochs.end_offset_for(epoch, self.next_offset)
     }
 
+    /// Leader epochs, rising, with where each begins; those that took no offset may be missing.
+    pub fn epochs(&self) -> &[EpochEntry] {
+        self.epochs.entries()
+    }
+
     /// The offset where an epoch begins: the log's end for one that wrote nothing yet.
     pub fn epoch_start(&self, epoch: i32) -> i64 {
         let known = self.epochs.entries().iter().rfind(|entry| entry.epoch == epoch);

@@ -1,6 +1,6 @@
 //! The log against a plain model in memory, and against a disk that loses power at every step.
 
-use std::{path::Path, sync::Arc};
+use std::{io::IoSlice, path::Path, sync::Arc};
 
 use proptest::prelude::*;
 use tidemark_record::{BatchBuilder, BatchHeader, Compression, Records, batch, builder::inflated};
@@ -216,6 +216,23 @@ proptest! {
 }
 
 #[test]
+fn an_index_row_of_a_frame_that_was_cut_off_is_not_taken_for_the_next_one_s() {
+    let disk: SharedDisk = Arc::new(MemoryDisk::new());
+    let mut log = Log::create(disk.clone(), Path::new(DIR), identity(), config()).unwrap();
+    append(&mut log, &records_of(3, 0, Compression::None), 1);
+    log.append_internal(InternalKind::Void, b"row before it", 1).unwrap();
+    let internal = log.next_index();
+    log.append_internal(InternalKind::Void, b"row", 1).unwrap();
+    let capture = log.capture().unwrap();
+    log = reopen(&disk, Some(&capture.end), 0);
+    log.truncate(internal).unwrap();
+    append(&mut log, &records_of(1, 10, Compression::None), 2);
+    let capture = log.capture().unwrap();
+    log = reopen(&disk, Some(&capture.end), 0);
+    assert_eq!(read_batches(&log, 3, i64::MAX).len(), 1);
+}
+
+#[test]
 fn what_was_captured_and_synced_survives_a_power_cut_at_every_step() {
     let run = |disk: &SimDisk| -> (Option<LogEnd>, usize) {
         let shared: SharedDisk = Arc::new(disk.clone());
@@ -427,5 +444,30 @@ fn internal_frames_alone_never_make_way_for_a_segment_of_the_same_name() {
             log.frames(0, 99, FrameBytes::Headers).unwrap().iter().map(|frame| frame.index).collect();
         assert_eq!(indexes, (0..9).collect::<Vec<_>>());
         assert_eq!(read_batches(log, 0, i64::MAX).len(), 2);
+    }
+}
+
+/// A frame that was taken back left an index row: of an internal frame, which would be cut out of the batch in its place.
+#[test]
+fn the_index_does_not_tell_of_a_frame_that_was_taken_back() {
+    for power_cut in [false, true] {
+        let disk: SharedDisk = Arc::new(MemoryDisk::new());
+        let mut log = Log::create(disk.clone(), Path::new(DIR), identity(), config()).unwrap();
+        append(&mut log, &records_of(1, 0, Compression::None), 1);
+        log.append_internal(InternalKind::Void, b"lost", 1).unwrap();
+        let capture = log.capture().unwrap();
+        log = reopen(&disk, Some(&capture.end), 0);
+        let index = Path::new(DIR).join(segment::file_name(0, "index"));
+        let file = disk.open(&index, OpenMode::ReadWrite).unwrap();
+        let mut rows = vec![0; file.size().unwrap() as usize];
+        file.read_exact_at(&mut rows, 0).unwrap();
+        log.truncate(log.next_index - 1).unwrap();
+        append(&mut log, &records_of(1, 10, Compression::None), 2);
+        let capture = log.capture().unwrap();
+        if power_cut {
+            file.write_all_at(&[IoSlice::new(&rows)], 0).unwrap();
+        }
+        log = reopen(&disk, Some(&capture.end), 0);
+        assert_eq!(read_batches(&log, 0, log.log_end_offset()).len(), 2, "power cut: {power_cut}");
     }
 }

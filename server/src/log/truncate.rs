@@ -75,7 +75,7 @@ impl Log {
         crc = super::cut::checksum_of(&file, &path, (from.into(), position), crc)?;
         at(&path, file.set_len(position))?;
         let active = self.active_mut();
-        active.forget_from(&*disk, &dir, position as u32);
+        let cut = active.forget_from(&*disk, &dir, position as u32);
         (active.running_crc, active.max_timestamp) = (crc, max_timestamp);
         active.bytes_since_row = position as u32 - from;
         if max_timestamp < 0 {
@@ -85,7 +85,7 @@ impl Log {
         if row.is_none() {
             self.rebuild_index(self.segments.len() - 1)?;
         }
-        self.dirty.push(file);
+        self.dirty.extend(cut.into_iter().chain([file]));
         Ok(())
     }
 }

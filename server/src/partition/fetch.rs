@@ -155,6 +155,24 @@ pub(super) fn check_epoch<E>(
 }
 
 impl Partition {
+    /// What a fetch finds, but for the records: they are read elsewhere.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub fn fetch_nothing(&self, current_leader_epoch: i32) -> Result<Fetched, FetchError> {
+        let leader_epoch = self.leader_epoch();
+        check_epoch(
+            current_leader_epoch,
+            leader_epoch,
+            || FetchError::FencedLeaderEpoch { leader_epoch },
+            || FetchError::UnknownLeaderEpoch { leader_epoch },
+        )?;
+        let (high_watermark, last_stable_offset) = (self.high_watermark(), self.last_stable_offset());
+        let log_start_offset = self.replica.look(crate::log::Log::log_start_offset)?;
+        let records = FetchedRecords::default();
+        Ok(Fetched { high_watermark, last_stable_offset, log_start_offset, aborted: None, records })
+    }
+
     /// Committed records from an offset.
     ///
     /// # Errors

@@ -1,12 +1,21 @@
 //! What this broker leads, as the controller is told it, and which replicas are in sync. Not here: who leads (the group).
 
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{partition::Partition, partitions::Partitions};
 use crate::{
     metadata::Replica,
-    raft::{GroupError, GroupStatus, NodeId, Role},
+    raft::{GroupError, GroupStatus, NodeId, Role, Standing},
 };
+
+/// Who is in sync, and who a member, changes without an event.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(900);
 
 /// A partition that this broker leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +33,10 @@ pub struct Leadership {
 }
 
 impl Partitions {
-    /// Everything that this broker leads.
+    /// Everything that this broker leads. Asked at each change of a role: only what that is about is looked at anew, and the rest
+    /// once it was not for a while.
     pub fn leaderships(&self) -> Vec<Leadership> {
-        self.all().iter().filter_map(|partition| partition.leadership()).collect()
+        self.all().iter().filter_map(|partition| partition.leadership_of_late()).collect()
     }
 
     /// Resolves when the role of any replica here has changed since the last call.
@@ -40,7 +50,28 @@ impl Partitions {
     }
 }
 
+/// What a partition's last look at its group found.
+#[derive(Debug, Default)]
+pub(super) struct Looked(Mutex<Option<(Instant, Leadership)>>);
+
 impl Partition {
+    fn leadership_of_late(&self) -> Option<Leadership> {
+        let role = self.role();
+        if !role.leads() {
+            return None;
+        }
+        let mut looked = self.looked.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = |(at, found): &&(Instant, Leadership)| {
+            found.leader_epoch == role.epoch() && at.elapsed() < LOOK_AGAIN_AFTER
+        };
+        if let Some((_, found)) = looked.as_ref().filter(fresh) {
+            return Some(found.clone());
+        }
+        let found = self.leadership();
+        *looked = found.clone().map(|found| (Instant::now(), found));
+        found
+    }
+
     fn leadership(&self) -> Option<Leadership> {
         let (topic_id, partition) = (self.topic_id(), self.partition_index());
         let (leader_epoch, in_sync, voters) = match self.role() {
@@ -82,6 +113,12 @@ impl Partition {
     pub async fn change_members(&self, voters: &[NodeId]) -> Result<(), GroupError> {
         let groups = self.groups.get().ok_or(GroupError::NotRunning)?;
         groups.change(&self.replica, voters).await
+    }
+
+    /// How the members of its group stand, as this broker knows if it leads them; none else.
+    pub fn standings(&self) -> Vec<Standing> {
+        let standings = self.groups.get().map(|groups| groups.standings(&self.replica, self.lag_ms_max));
+        standings.and_then(Result::ok).unwrap_or_default()
     }
 
     /// Members that vote, in order, as this one knows them.

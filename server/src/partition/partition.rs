@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin, Proposing, appended},
+    leadership::Looked,
     partitions::PartitionsConfig,
     presence::Presence,
     settings::PartitionSettings,
@@ -53,6 +54,7 @@ pub struct Partition {
     pub(super) groups: Arc<OnceLock<Groups>>,
     /// What the metadata says of it.
     presence: ArcSwap<Presence>,
+    pub(super) looked: Looked,
 }
 
 /// What all partitions of a broker share.
@@ -87,6 +89,7 @@ impl Partition {
             lag_ms_max,
             groups,
             presence: ArcSwap::from_pointee(Presence::Solo),
+            looked: Looked::default(),
         }
     }
 

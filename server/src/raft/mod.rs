@@ -42,11 +42,11 @@ pub use carrier::{Carrier, CarrierError, Lane};
 pub use commit::CommitListener;
 pub use error::{ReplicaError, StorageError};
 pub use group::{
-    FollowerStatus, GroupError, GroupStatus, GroupTiming, Groups, Proposal, Proposed, ServeError, SpreadError,
+    FollowerStatus, GroupError, GroupStatus, GroupTiming, Groups, Proposal, Proposed, ServeError, SpreadError, Standing,
 };
 pub use meta_properties::{MetaProperties, random_id};
 pub use node_id::NodeId;
 pub use replica::{Appending, Durability, Replica};
 pub use role::Role;
 pub use storage::{ReplicaKey, ReplicaKind, Storage, StorageConfig};
-pub use survivor::{Sole, Standing};
+pub use survivor::{Remains, Sole};

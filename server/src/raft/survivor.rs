@@ -13,7 +13,7 @@ use super::{
 
 /// How one replica stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Standing {
+pub struct Remains {
     /// What it is called in its group; none for one that is alone.
     pub node: Option<NodeId>,
     /// Leader epoch and Raft index of its last frame; none for an empty log.
@@ -51,8 +51,8 @@ pub struct Sole {
 
 impl Storage {
     /// How every replica here stands.
-    pub fn standings(&self) -> Vec<(ReplicaKey, Standing)> {
-        self.list().by_id.values().map(|entry| (entry.key, standing(entry))).collect()
+    pub fn remains(&self) -> Vec<(ReplicaKey, Remains)> {
+        self.list().by_id.values().map(|entry| (entry.key, remains(entry))).collect()
     }
 
     /// Writes down that a recovery has begun, and how many there will have been: no broker starts over the directory before
@@ -111,14 +111,14 @@ impl Storage {
     }
 }
 
-fn standing(entry: &Entry) -> Standing {
+fn remains(entry: &Entry) -> Remains {
     let (replica, kept) = (&entry.replica, entry.last.member.as_ref().map(|member| &member.kept));
     let node = replica.node();
     let known = kept.and_then(|kept| kept.committed).map_or(0, |(_, _, offset)| offset);
     let (high_watermark, voters) = (replica.high_watermark().max(known), group::voters(replica));
     let look = replica.look(|log| {
         let last = log.next_index().checked_sub(1).map(|index| (log.last_leader_epoch(), index));
-        Standing {
+        Remains {
             node,
             last: last.filter(|(epoch, _)| *epoch >= 0),
             log_start_offset: log.log_start_offset(),
@@ -133,6 +133,6 @@ fn standing(entry: &Entry) -> Standing {
     });
     look.unwrap_or_else(|failure| {
         let (epoch, failure) = (replica.leader_epoch(), Some(failure.to_string()));
-        Standing { node, high_watermark: known, epoch, failure, ..Standing::default() }
+        Remains { node, high_watermark: known, epoch, failure, ..Remains::default() }
     })
 }

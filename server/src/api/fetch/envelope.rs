@@ -40,6 +40,8 @@ pub(super) struct PartitionAnswer {
     /// The epoch at which the asker's log parted from ours, and where it ends.
     pub(super) diverging_epoch: Option<(i32, i64)>,
     pub(super) leader: Option<Leader>,
+    /// The broker that the asker shall read from.
+    pub(super) preferred_replica: Option<i32>,
     pub(super) records: FetchedRecords,
 }
 
@@ -108,7 +110,7 @@ impl Writer {
             self.no_tags();
         }
         if self.version >= PREFERRED_REPLICA_SINCE {
-            self.bytes.put_i32(NO_REPLICA);
+            self.bytes.put_i32(partition.preferred_replica.unwrap_or(NO_REPLICA));
         }
         self.count(Some(partition.records.bytes));
         self.records(&partition.records);

@@ -12,6 +12,7 @@ use super::{
         partition_lookup::{epoch_end, leader_of, partition_of},
     },
     envelope::{NODE_ENDPOINTS_SINCE, PartitionAnswer},
+    preferred::preferred,
 };
 use crate::{
     metadata::Image,
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// First version in which consumers may read from a replica that follows (KIP-392).
-const FOLLOWERS_SINCE: i16 = 11;
+pub(super) const FOLLOWERS_SINCE: i16 = 11;
 /// Kafka's `fetch.max.bytes` of a broker: 55 MiB in one answer, whatever is asked for.
 const ANSWER_BYTES_MAX: i32 = 57_671_680;
 /// What an answer with an error says instead of an offset.
@@ -54,10 +55,12 @@ pub(super) enum Source {
     Refused(ResponseError),
     /// Here.
     Here(Arc<Partition>),
+    /// Here, and better read from this broker.
+    Nearer(Arc<Partition>, i32),
 }
 
 impl Source {
-    pub(super) fn of(broker: &Broker, image: &Image, wanted: &Wanted, replica_id: i32) -> Self {
+    pub(super) fn of(broker: &Broker, image: &Image, wanted: &Wanted, (replica_id, rack): (i32, Option<&str>)) -> Self {
         let topic = match &wanted.topic {
             TopicKey::Name(name) => image.topic(name),
             TopicKey::Id(id) => image.topic_by_id(*id),
@@ -73,7 +76,16 @@ impl Source {
         match partition_of(broker, topic, wanted.partition) {
             // followers are served by their group: whoever says that it is one here is not
             Ok(_) if replica_id >= 0 => Self::Refused(ResponseError::NotLeaderOrFollower),
-            Ok(partition) => Self::Here(partition),
+            Ok(partition) => {
+                let info = topic.and_then(|topic| topic.partition(wanted.partition));
+                let nearer = info
+                    .zip(rack)
+                    .and_then(|(info, rack)| preferred((broker, image), info, &partition, rack, wanted.fetch_offset));
+                match nearer {
+                    Some(nearer) => Self::Nearer(partition, nearer),
+                    None => Self::Here(partition),
+                }
+            }
             Err(error @ ResponseError::UnknownTopicOrPartition) => Self::Unknown(error),
             Err(error) => Self::Refused(error),
         }
@@ -100,18 +112,31 @@ pub(super) fn read(context: &RequestContext, limits: &Limits, wanted: &[Wanted],
             Source::Unknown(error) => Ok(refused(wanted, *error, Some(Vec::new()))),
             Source::Refused(error) => Err(*error),
             Source::Here(partition) => read_partition(partition, limits, wanted, room, found.bytes == 0),
+            Source::Nearer(partition, nearer) => send_to(*nearer, partition, wanted),
         };
         let answer = answer.unwrap_or_else(|error| {
             found.ends_wait = true;
             with_leader(context, refused(wanted, error, None))
         });
-        found.ends_wait |= answer.diverging_epoch.is_some();
+        found.ends_wait |= answer.diverging_epoch.is_some() || answer.preferred_replica.is_some();
         found.bytes += answer.records.bytes;
         // a negative limit refuses the first partition only, as Kafka's does
         room = room.saturating_sub(i32::try_from(answer.records.bytes).unwrap_or(i32::MAX)).max(0);
         found.answers.push(answer);
     }
     found
+}
+
+/// Tells where to read, and no records.
+fn send_to(nearer: i32, partition: &Partition, wanted: &Wanted) -> Result<PartitionAnswer, ResponseError> {
+    let found = partition.fetch_nothing(wanted.current_leader_epoch.max(-1)).map_err(|error| error.response_error())?;
+    Ok(PartitionAnswer {
+        high_watermark: found.high_watermark,
+        last_stable_offset: found.last_stable_offset,
+        log_start_offset: found.log_start_offset,
+        preferred_replica: Some(nearer),
+        ..empty(wanted)
+    })
 }
 
 fn read_partition(
@@ -175,6 +200,7 @@ fn empty(wanted: &Wanted) -> PartitionAnswer {
         aborted: None,
         diverging_epoch: None,
         leader: None,
+        preferred_replica: None,
         records: FetchedRecords::default(),
     }
 }

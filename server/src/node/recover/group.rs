@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use crate::raft::{NodeId, ReplicaKey, Standing};
+use crate::raft::{NodeId, Remains, ReplicaKey};
 
 /// One of a group's logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct Found {
     /// Whose directory it is in.
     pub broker_id: i32,
     /// How it stands.
-    pub standing: Standing,
+    pub remains: Remains,
 }
 
 /// What becomes of a group.
@@ -53,17 +53,17 @@ impl Group {
 
     /// Offsets that are known to have been committed, and lie in no log that is left: the first, and the first behind.
     pub fn lost(&self) -> Option<(i64, i64)> {
-        let end = longest(&self.found).map_or(0, |longest| longest.standing.log_end_offset);
-        let known = self.found.iter().map(|found| found.standing.high_watermark).max()?;
+        let end = longest(&self.found).map_or(0, |longest| longest.remains.log_end_offset);
+        let known = self.found.iter().map(|found| found.remains.high_watermark).max()?;
         (self.fate != Fate::Well && known > end).then_some((end, known))
     }
 }
 
 /// The log with the newest last frame; of equal ones one that votes and keeps its name, then one without damage.
 pub(super) fn longest(found: &[Found]) -> Option<&Found> {
-    let usable = found.iter().filter(|found| found.standing.failure.is_none() && found.standing.last.is_some());
+    let usable = found.iter().filter(|found| found.remains.failure.is_none() && found.remains.last.is_some());
     usable.max_by_key(|found| {
-        let Standing { node, last, voters, damages, given_up, .. } = &found.standing;
+        let Remains { node, last, voters, damages, given_up, .. } = &found.remains;
         let votes = node.is_some_and(|node| voters.iter().flatten().any(|voter| *voter == node));
         (*last, votes && !given_up, Reverse(*damages), Reverse(found.broker_id))
     })
@@ -73,16 +73,16 @@ pub(super) fn longest(found: &[Found]) -> Option<&Found> {
 /// of the group.
 pub(super) fn judge(found: &[Found], stays: impl Fn(&Found) -> bool, known_epoch: i32) -> Fate {
     let Some(longest) = longest(found) else { return Fate::Gone };
-    if longest.standing.node.is_none() && stays(longest) {
+    if longest.remains.node.is_none() && stays(longest) {
         return Fate::Well;
     }
     let votes = |voter: &NodeId| {
-        let is_it = |Found { standing, .. }: &Found| {
-            standing.node == Some(*voter) && standing.failure.is_none() && !standing.given_up
+        let is_it = |Found { remains, .. }: &Found| {
+            remains.node == Some(*voter) && remains.failure.is_none() && !remains.given_up
         };
         found.iter().any(|found| is_it(found) && stays(found))
     };
-    let voters = &longest.standing.voters;
+    let voters = &longest.remains.voters;
     let has_majority = |list: &Vec<NodeId>| list.iter().filter(|voter| votes(voter)).count() * 2 > list.len();
     if !voters.is_empty() && voters.iter().all(has_majority) {
         return Fate::Well;
@@ -92,7 +92,7 @@ pub(super) fn judge(found: &[Found], stays: impl Fn(&Found) -> bool, known_epoch
 
 /// An epoch that no member of the group has seen, as far as is known; those that are lost may have tried a few more.
 pub(super) fn epoch_above(found: &[Found], known_epoch: i32) -> i32 {
-    let seen = found.iter().map(|found| found.standing.epoch).fold(known_epoch.max(0), i32::max);
+    let seen = found.iter().map(|found| found.remains.epoch).fold(known_epoch.max(0), i32::max);
     seen.saturating_add(EPOCHS_APART)
 }
 

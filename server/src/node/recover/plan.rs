@@ -13,7 +13,7 @@ pub(super) fn survivor(image: &Image, group: &Group) -> Option<Replica> {
     let found = group.survivor()?;
     let info = image.topic_by_id(group.key.0)?.partition(group.key.1)?;
     let other = Replica::new(found.broker_id, info.last_incarnation + 1);
-    let kept = found.standing.node.filter(|_| !found.standing.given_up);
+    let kept = found.remains.node.filter(|_| !found.remains.given_up);
     Some(kept.map_or(other, Replica::from))
 }
 

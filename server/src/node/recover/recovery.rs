@@ -14,7 +14,7 @@ use crate::{
     node::{StartError, metadata_log},
     os::{clock::Clock, disk::SharedDisk, random::Random},
     partition::METADATA_LOG,
-    raft::{MetaProperties, NodeId, ReplicaKey, Sole, Standing, Storage, StorageConfig},
+    raft::{MetaProperties, NodeId, Remains, ReplicaKey, Sole, Storage, StorageConfig},
 };
 
 const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -24,7 +24,7 @@ const METADATA_TOPIC: &str = "__cluster_metadata";
 struct Opened {
     broker_id: i32,
     storage: Arc<Storage>,
-    standings: BTreeMap<ReplicaKey, Standing>,
+    remains: BTreeMap<ReplicaKey, Remains>,
 }
 
 /// A cluster's directories, held so that no broker starts over them.
@@ -75,8 +75,8 @@ impl Recovery {
         for (dir, properties) in found {
             let config = StorageConfig { recovers: true, ..config(dir, properties.node_id) };
             let storage = Storage::open(disk.clone(), &config, random)?;
-            let standings = storage.standings().into_iter().collect();
-            opened.push(Opened { broker_id: properties.node_id, storage, standings });
+            let remains = storage.remains().into_iter().collect();
+            opened.push(Opened { broker_id: properties.node_id, storage, remains });
         }
         opened.sort_by_key(|opened| opened.broker_id);
         let metadata = metadata_group(&opened);
@@ -185,9 +185,9 @@ impl Recovery {
 
     /// What the replica that keeps the metadata is called: as before, unless it lost that name, or had none.
     fn metadata_node(&self, keeper: &Opened) -> NodeId {
-        let standing = keeper.standings.get(&METADATA_LOG).filter(|standing| !standing.given_up);
+        let remains = keeper.remains.get(&METADATA_LOG).filter(|remains| !remains.given_up);
         let other = || NodeId::new(keeper.broker_id, self.new_incarnation());
-        standing.and_then(|standing| standing.node).unwrap_or_else(other)
+        remains.and_then(|remains| remains.node).unwrap_or_else(other)
     }
 
     fn new_incarnation(&self) -> u32 {
@@ -242,20 +242,20 @@ fn belong_together(found: &[(PathBuf, MetaProperties)]) -> Result<u32, RecoverEr
 
 fn found(opened: &[Opened], key: ReplicaKey) -> Vec<Found> {
     let found = |opened: &Opened| {
-        let standing = opened.standings.get(&key)?.clone();
-        Some(Found { broker_id: opened.broker_id, standing })
+        let remains = opened.remains.get(&key)?.clone();
+        Some(Found { broker_id: opened.broker_id, remains })
     };
     opened.iter().filter_map(found).collect()
 }
 
 fn metadata_group(opened: &[Opened]) -> Group {
     let found = found(opened, METADATA_LOG);
-    let voters = longest(&found).map(|longest| longest.standing.voters.concat()).unwrap_or_default();
+    let voters = longest(&found).map(|longest| longest.remains.voters.concat()).unwrap_or_default();
     let mut brokers: Vec<i32> = voters.into_iter().map(NodeId::broker).collect();
     brokers.sort_unstable();
     brokers.dedup();
     // a log without a group is none that brokers could go on with
-    let fate = judge(&found, |found| found.standing.node.is_some(), 0);
+    let fate = judge(&found, |found| found.remains.node.is_some(), 0);
     Group { key: METADATA_LOG, topic: METADATA_TOPIC.to_owned(), brokers, found, fate }
 }
 
@@ -265,7 +265,7 @@ fn partitions_of(topic: &Topic, opened: &[Opened]) -> Vec<Group> {
         let found = found(opened, key);
         let stays = |found: &Found| {
             let own = info.replica_on(found.broker_id);
-            match found.standing.node {
+            match found.remains.node {
                 Some(node) => own == Some(node.into()),
                 None => own.is_some_and(|own| info.replicas == [own]),
             }

@@ -26,8 +26,8 @@ use crate::{
     },
     partition::METADATA_LOG,
     raft::{
-        Carrier, CarrierError, GroupTiming, Groups, Lane, MetaProperties, NodeId, Proposed, Replica, ReplicaKey,
-        ReplicaKind, Standing, Storage, StorageConfig, StorageError,
+        Carrier, CarrierError, GroupTiming, Groups, Lane, MetaProperties, NodeId, Proposed, Remains, Replica,
+        ReplicaKey, ReplicaKind, Storage, StorageConfig, StorageError,
     },
 };
 
@@ -153,8 +153,8 @@ fn check(disk: &SimDisk, (brokers, of): (&[i32], i32), about: &str) {
     let found = open(disk, brokers).unwrap_or_else(|error| panic!("{about}: {error}"));
     assert!(!found.is_needed(), "{about}");
     let own = found.partitions[0].found.iter().find(|found| found.broker_id == 1).unwrap();
-    assert_eq!((own.standing.log_end_offset, &own.standing.voters), (40, &vec![vec![NodeId::new(1, 0)]]), "{about}");
-    assert_eq!(found.metadata.found[0].standing.voters, [[NodeId::new(1, 0)]], "{about}");
+    assert_eq!((own.remains.log_end_offset, &own.remains.voters), (40, &vec![vec![NodeId::new(1, 0)]]), "{about}");
+    assert_eq!(found.metadata.found[0].remains.voters, [[NodeId::new(1, 0)]], "{about}");
     let info = found.image().topic("orders").unwrap().partition(0).unwrap().clone();
     assert_eq!(info.replicas, [Place::new(1, 0)], "{about}");
     let wanted: Vec<i32> = info.wanted().iter().map(|replica| replica.broker_id).collect();
@@ -221,16 +221,16 @@ async fn one_log_of_three_is_put_alone_whatever_step_is_the_last() {
 
 fn log(broker_id: i32, last: (i32, u64), end: i64, voters: &[i32]) -> Found {
     let node = |id: &i32| NodeId::new(*id, 0);
-    let standing = Standing {
+    let remains = Remains {
         node: Some(node(&broker_id)),
         last: Some(last),
         log_end_offset: end,
         high_watermark: end,
         epoch: last.0,
         voters: vec![voters.iter().map(node).collect()],
-        ..Standing::default()
+        ..Remains::default()
     };
-    Found { broker_id, standing }
+    Found { broker_id, remains }
 }
 
 #[test]
@@ -246,12 +246,12 @@ fn the_newest_last_frame_wins_and_a_majority_is_left_alone() {
     assert!(matches!(judge(&more, |found| found.broker_id != 1, 2), Fate::Survives { broker_id: 5, .. }));
     assert_eq!(judge(&[], |_| true, 2), Fate::Gone);
     let given_up = more.iter().cloned().map(|mut found| {
-        found.standing.given_up = true;
+        found.remains.given_up = true;
         found
     });
     assert!(matches!(judge(&given_up.collect::<Vec<_>>(), |_| true, 2), Fate::Survives { broker_id: 5, .. }));
     let mut unreadable = found.to_vec();
-    unreadable[1].standing.failure = Some("damaged".into());
+    unreadable[1].remains.failure = Some("damaged".into());
     assert!(matches!(judge(&unreadable, |_| true, 2), Fate::Survives { broker_id: 1, .. }));
 }
 
@@ -259,7 +259,7 @@ fn the_newest_last_frame_wins_and_a_majority_is_left_alone() {
 fn while_the_voters_change_each_list_needs_a_majority() {
     let mut joint = [log(1, (3, 90), 80, &[1, 2]), log(2, (3, 90), 80, &[1, 2])];
     for found in &mut joint {
-        found.standing.voters.push([3, 4, 5].map(|id| NodeId::new(id, 0)).to_vec());
+        found.remains.voters.push([3, 4, 5].map(|id| NodeId::new(id, 0)).to_vec());
     }
     assert!(matches!(judge(&joint, |_| true, 0), Fate::Survives { broker_id: 1, .. }));
 }
@@ -267,7 +267,7 @@ fn while_the_voters_change_each_list_needs_a_majority() {
 #[test]
 fn what_is_known_to_be_committed_and_in_no_log_is_told() {
     let mut found = vec![log(1, (3, 90), 80, &[1, 2, 3]), log(2, (3, 95), 85, &[1, 2, 3])];
-    found[1].standing.failure = Some("damaged".into());
+    found[1].remains.failure = Some("damaged".into());
     let fate = judge(&found, |_| true, 0);
     let group = Group { key: ORDERS, topic: "orders".into(), brokers: vec![1, 2, 3], found, fate };
     assert_eq!((group.survivor().unwrap().broker_id, group.lost()), (1, Some((80, 85))));

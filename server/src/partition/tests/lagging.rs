@@ -64,6 +64,7 @@ async fn start(net: &Arc<Net>, id: i32, disk: SimDisk) -> Member {
         storage.create_replica((ID, 0), "t-0", settings.log, kind).unwrap()
     });
     let config = PartitionsConfig {
+        metadata_segment_bytes: 1 << 20,
         node_id: id,
         retention_check_interval_ms: 1,
         producer_id_expiration_ms: 1000,

@@ -47,6 +47,11 @@ impl CaughtUp {
         }
     }
 
+    /// How long ago a follower had everything.
+    pub fn age_ms(&self, node: NodeId, now_ms: u64) -> Option<u64> {
+        self.at_ms.get(&node).map(|at_ms| now_ms.saturating_sub(*at_ms))
+    }
+
     /// Whether a follower had everything within so many milliseconds before now.
     pub fn is_in_sync(&self, node: NodeId, now_ms: u64, within_ms: u64) -> bool {
         self.at_ms.get(&node).is_some_and(|at_ms| now_ms - at_ms <= within_ms)

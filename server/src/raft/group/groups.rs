@@ -7,6 +7,7 @@ use std::{
 };
 
 use openraft::Config;
+use tokio::sync::oneshot;
 
 use super::{
     super::{carrier::Carrier, node_id::NodeId, replica::Replica, role::Role, storage::ReplicaKey},
@@ -152,7 +153,7 @@ impl Groups {
         purge::begin(replica);
     }
 
-    /// Runs a group again whose core has ended. False if somebody stopped it meanwhile. Blocks on one sync of the journal.
+    /// Runs a group again whose core has ended. False if somebody stopped it meanwhile. Waits for one sync of the journal.
     ///
     /// # Errors
     /// What ended it has not passed.
@@ -162,8 +163,10 @@ impl Groups {
         let _ = ended.raft.shutdown().await;
         replica.reopen_member().map_err(|error| storage(&error))?;
         // openraft takes all that a log holds at its start for durable
-        let journal = &replica.shared.journal;
-        journal.sync_blocking(journal.written()).map_err(|error| storage(&error))?;
+        let (done, synced) = oneshot::channel();
+        let told = Box::new(move |result| drop(done.send(result)));
+        replica.shared.journal.when_synced(told).map_err(|error| storage(&error))?;
+        synced.await.map_err(|error| storage(&error))?.map_err(|error| storage(&error))?;
         let (key, group) = self.build(replica).await?;
         let found = replica.group.compare_and_swap(ended, Some(Arc::clone(&group)));
         if !found.as_ref().is_some_and(|found| Arc::ptr_eq(found, ended)) {

@@ -1,6 +1,11 @@
 //! The log of a group as openraft sees it: appends, votes, truncations, purges, reads. Not here: what they write (`write`).
 
-use std::{fmt::Debug, io, ops::RangeBounds, sync::Arc};
+use std::{
+    fmt::Debug,
+    io,
+    ops::{RangeBounds, RangeInclusive},
+    sync::Arc,
+};
 
 use futures_util::{Stream, stream};
 use openraft::{
@@ -12,6 +17,7 @@ use super::{
     super::replica::Replica,
     config::{GroupTypes, LogId, Vote},
     entry::{Entry, Payload},
+    key_log_ids::last_of_each_leader,
     member::log_id,
 };
 use crate::log::FrameBytes;
@@ -72,6 +78,17 @@ impl RaftLogReader<GroupTypes> for LogStore {
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
         self.read_frames(start, end, FrameBytes::Whole(REQUEST_BYTES_MAX))
+    }
+
+    async fn get_key_log_ids(&mut self, range: RangeInclusive<LogId>) -> io::Result<Vec<LogId>> {
+        let held = self.0.read();
+        let log = held.state.log().map_err(io::Error::other)?;
+        let epoch_at = |index| match log.header_at(index).map_err(io::Error::other)? {
+            Some(header) => Ok(header.partition_leader_epoch),
+            None => Err(io::Error::other(format!("there is no frame of index {index}"))),
+        };
+        let epochs = log.epochs().iter().map(|entry| (entry.epoch, entry.first_index));
+        last_of_each_leader((*range.start(), *range.end()), epochs, epoch_at)
     }
 
     /// What is about to be applied: known without a look into the log.

@@ -28,6 +28,7 @@ struct Told {
     aborted: Option<Vec<(i64, i64)>>,
     diverging: Option<(i32, i64)>,
     leader: Option<(i32, i32)>,
+    preferred: Option<i32>,
     records: Vec<Vec<u8>>,
 }
 
@@ -40,8 +41,9 @@ fn told() -> impl Strategy<Value = Told> {
     let aborted = prop::option::of(prop::collection::vec(any::<(i64, i64)>(), 0..3));
     let records = prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..3);
     let tags = (prop::option::of(any::<(i32, i64)>()), prop::option::of(any::<(i32, i32)>()));
-    (0..3_u8, any::<i32>(), errors, any::<[i64; 3]>(), aborted, tags, records).prop_map(
-        |(topic, partition, error, offsets, aborted, (diverging, leader), records)| Told {
+    let place = (0..3_u8, any::<i32>(), prop::option::of(0..9_i32));
+    (place, errors, any::<[i64; 3]>(), aborted, tags, records).prop_map(
+        |((topic, partition, preferred), error, offsets, aborted, (diverging, leader), records)| Told {
             topic,
             partition,
             error,
@@ -49,6 +51,7 @@ fn told() -> impl Strategy<Value = Told> {
             aborted,
             diverging,
             leader,
+            preferred,
             records,
         },
     )
@@ -91,6 +94,7 @@ fn by_hand(told: &[Told], version: i16, endpoints: &[Endpoint]) -> Vec<u8> {
             aborted: told.aborted.clone(),
             diverging_epoch: told.diverging,
             leader: told.leader.map(|(id, epoch)| Leader { id: BrokerId(id), epoch }),
+            preferred_replica: told.preferred,
             records: records_of(told, &disk),
         })
         .collect();
@@ -133,6 +137,9 @@ fn by_crate(told: &[Told], version: i16, endpoints: &[Endpoint]) -> Vec<u8> {
         }
         if let Some((id, epoch)) = told.leader {
             data.current_leader = LeaderIdAndEpoch::default().with_leader_id(BrokerId(id)).with_leader_epoch(epoch);
+        }
+        if version >= PREFERRED_REPLICA_SINCE {
+            data.preferred_read_replica = BrokerId(told.preferred.unwrap_or(NO_REPLICA));
         }
         data
     };
@@ -197,6 +204,7 @@ fn records_stay_where_they_are() {
         aborted: None,
         diverging: None,
         leader: None,
+        preferred: None,
         records: vec![vec![7; 100], vec![8; 50]],
     };
     let records = records_of(&told, &MemoryDisk::new());
@@ -214,6 +222,7 @@ fn records_stay_where_they_are() {
         aborted: None,
         diverging_epoch: None,
         leader: None,
+        preferred_replica: None,
         records,
     };
     let reply = Envelope { error: None, session_id: 0, partitions: &[&answer], endpoints: &[] }.encode(17);

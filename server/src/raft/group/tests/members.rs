@@ -297,36 +297,6 @@ async fn a_member_that_is_too_far_behind_gets_the_log_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_came_from_the_leader_may_be_given_up_before_a_checkpoint_knows_it() {
-    let mut cluster = Cluster::of(3).await;
-    let leader = cluster.leader().await;
-    let late = leader % 3 + 1;
-    cluster.write(leader, 0).await.unwrap();
-    agree(&cluster, 3).await;
-    cluster.kill(late, SimDisk::process_killed).await;
-    for round in 1..100 {
-        cluster.write_somewhere(round).await;
-    }
-    move_start(&cluster, 150).await;
-    cluster.start(late).await;
-    agree(&cluster, 300).await;
-    for round in 100..200 {
-        cluster.write_somewhere(round).await;
-    }
-    agree(&cluster, 600).await;
-    move_start(&cluster, 450).await;
-    for seed in [0, 1, 2] {
-        match seed {
-            0 => cluster.kill(late, SimDisk::process_killed).await,
-            seed => cluster.kill(late, |disk| disk.power_cut(seed)).await,
-        }
-        cluster.start(late).await;
-        assert_eq!(cluster.replica(late).look(|log| log.log_start_offset()).unwrap(), 450);
-        assert_eq!(agree(&cluster, 600).await, (150..200).collect::<Vec<_>>());
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_more_than_a_majority_shall_have_is_waited_for() {
     let cluster = Cluster::of(3).await;
     let at = cluster.leader().await;
@@ -354,6 +324,36 @@ async fn what_more_than_a_majority_shall_have_is_waited_for() {
     until("all are in sync again", || in_sync(60_000) == 3).await;
     let healed = tokio::time::timeout(SOON, leader.groups.spread(&leader.replica, index, (60_000, 3))).await;
     assert!(matches!(healed, Ok(Ok(()))), "{healed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_from_the_leader_may_be_given_up_before_a_checkpoint_knows_it() {
+    let mut cluster = Cluster::of(3).await;
+    let leader = cluster.leader().await;
+    let late = leader % 3 + 1;
+    cluster.write(leader, 0).await.unwrap();
+    agree(&cluster, 3).await;
+    cluster.kill(late, SimDisk::process_killed).await;
+    for round in 1..100 {
+        cluster.write_somewhere(round).await;
+    }
+    move_start(&cluster, 150).await;
+    cluster.start(late).await;
+    agree(&cluster, 300).await;
+    for round in 100..200 {
+        cluster.write_somewhere(round).await;
+    }
+    agree(&cluster, 600).await;
+    move_start(&cluster, 450).await;
+    for seed in [0, 1, 2] {
+        match seed {
+            0 => cluster.kill(late, SimDisk::process_killed).await,
+            seed => cluster.kill(late, |disk| disk.power_cut(seed)).await,
+        }
+        cluster.start(late).await;
+        assert_eq!(cluster.replica(late).look(|log| log.log_start_offset()).unwrap(), 450);
+        assert_eq!(agree(&cluster, 600).await, (150..200).collect::<Vec<_>>());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
