@@ -210,15 +210,15 @@ fn rows_of(group: &Group) -> Vec<Vec<String>> {
         return vec![cells.to_vec()];
     }
     let row = |found: &Found| {
-        let standing = &found.standing;
-        let last = standing.last.map_or_else(dash, |(epoch, index)| format!("{epoch}/{index}"));
-        let offsets = format!("{} to {}", standing.log_start_offset, standing.log_end_offset);
-        let outcome = match &standing.failure {
+        let remains = &found.remains;
+        let last = remains.last.map_or_else(dash, |(epoch, index)| format!("{epoch}/{index}"));
+        let offsets = format!("{} to {}", remains.log_start_offset, remains.log_end_offset);
+        let outcome = match &remains.failure {
             Some(why) => format!("cannot be used: {why}"),
-            None if standing.given_up => format!("{}; may lack its end", outcome(group, Some(found))),
+            None if remains.given_up => format!("{}; may lack its end", outcome(group, Some(found))),
             None => outcome(group, Some(found)).to_owned(),
         };
-        let (broker, committed) = (found.broker_id.to_string(), standing.high_watermark.to_string());
+        let (broker, committed) = (found.broker_id.to_string(), remains.high_watermark.to_string());
         vec![name(group), list(&group.brokers), broker, last, offsets, committed, outcome]
     };
     group.found.iter().map(row).collect()
@@ -226,17 +226,17 @@ fn rows_of(group: &Group) -> Vec<Vec<String>> {
 
 fn line(group: &Group) -> Value {
     let log = |found: &Found| {
-        let standing = &found.standing;
+        let remains = &found.remains;
         json!({
             "broker": found.broker_id,
-            "epoch": standing.last.map(|(epoch, _)| epoch),
-            "index": standing.last.map(|(_, index)| index),
-            "log_start_offset": standing.log_start_offset,
-            "log_end_offset": standing.log_end_offset,
-            "high_watermark": standing.high_watermark,
-            "damages": standing.damages,
-            "given_up": standing.given_up,
-            "failure": standing.failure,
+            "epoch": remains.last.map(|(epoch, _)| epoch),
+            "index": remains.last.map(|(_, index)| index),
+            "log_start_offset": remains.log_start_offset,
+            "log_end_offset": remains.log_end_offset,
+            "high_watermark": remains.high_watermark,
+            "damages": remains.damages,
+            "given_up": remains.given_up,
+            "failure": remains.failure,
         })
     };
     let (fate, survivor) = match group.fate {
