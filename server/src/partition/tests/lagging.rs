@@ -69,7 +69,6 @@ async fn start(net: &Arc<Net>, id: i32, disk: SimDisk) -> Member {
         retention_check_interval_ms: 1,
         producer_id_expiration_ms: 1000,
         replica_lag_ms_max: 30_000,
-        metadata_segment_bytes: 1 << 20,
         broker_defaults: BrokerDefaults::default(),
     };
     let timing = GroupTiming { heartbeat_ms: 100, election_ms_min: 300, election_ms_max: 500 };
