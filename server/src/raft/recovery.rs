@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, io, path::Path};
 use uuid::Uuid;
 
 use super::{
+    boot::Ended,
     captured::Captured,
     error::StorageError,
     group::{RecoveredMember, names_members, take_place},
@@ -70,7 +71,7 @@ struct Rebuild<'a> {
     mended: bool,
 }
 
-/// Reads journal and logs, and readies the journal to go on. `uncached`: what was only in the page cache may be lost.
+/// Reads journal and logs, and readies the journal to go on. `ended` is what became of the process before.
 ///
 /// # Errors
 /// The disk's, a newer format, or a journal that cannot be read.
@@ -78,7 +79,7 @@ pub(super) fn recover(
     disk: &SharedDisk,
     dir: &Path,
     config: JournalConfig,
-    (random, uncached): (&Random, bool),
+    (random, ended): (&Random, Ended),
 ) -> Result<Recovered, StorageError> {
     let recovery = journal::recover(disk, &dir.join("journal"), config)?;
     for damage in recovery.damage() {
@@ -114,8 +115,11 @@ pub(super) fn recover(
     }
     rebuild.give_up_members(recovery.damage());
     // the newest checkpoint would say who was given up before
-    if uncached || recovery.bad_checkpoint().is_some() {
+    if ended == Ended::Uncached || recovery.bad_checkpoint().is_some() {
         rebuild.give_up_uncached();
+    }
+    if ended != Ended::Clean {
+        rebuild.distrust_cache()?;
     }
     rebuild.refuse_given_up();
     rebuild.report();
@@ -230,6 +234,18 @@ impl Rebuild<'_> {
                 self.mended = true;
             }
         }
+    }
+
+    /// Whole frames behind the checkpoint are taken for logs that bypass the journal. What a start, this or an earlier one, cut off
+    /// there must be off the disk before anything else may lie in its place, or a power cut brings it back.
+    fn distrust_cache(&mut self) -> Result<(), StorageError> {
+        for found in self.replicas.values_mut().filter(|found| found.last.unjournaled) {
+            if let State::Open(log) = &mut found.state {
+                log.distrust_cache()?;
+                self.mended = true;
+            }
+        }
+        Ok(())
     }
 
     /// Members that were given up, now or at an earlier start, serve nothing.

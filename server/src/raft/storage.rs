@@ -218,8 +218,8 @@ impl Storage {
         let properties = MetaProperties::load_or_create(&disk, dir, (config.node_id, config.lone), random)?;
         // before anything is written, or a failure could come before the watch
         let file_system = disk.file_system(dir).ok();
-        let uncached = boot::may_have_lost(&disk, dir);
-        let recovered = recovery::recover(&disk, dir, config.journal, (random, uncached))?;
+        let ended = boot::last(&disk, dir);
+        let recovered = recovery::recover(&disk, dir, config.journal, (random, ended))?;
         let shared = Arc::new(Shared {
             room: Room::new(disk.clone(), dir.clone(), config.reserve_bytes),
             disk,
