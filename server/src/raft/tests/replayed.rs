@@ -126,9 +126,13 @@ fn what_a_start_cut_off_does_not_come_back_while_entries_bypass_the_journal() {
         // the checkpoint says that entries bypass the journal, and the journal has some all the same
         storage.set_write_caching(&replicas, true).unwrap();
         storage.set_write_caching(&replicas, false).unwrap();
-        (1..11).for_each(|round| drop(append(&replicas[0], round).unwrap()));
+        for round in 1..11 {
+            append(&replicas[0], round).unwrap();
+        }
         storage.sync().unwrap();
-        (11..14).for_each(|round| drop(append(&replicas[0], round).unwrap()));
+        for round in 11..14 {
+            append(&replicas[0], round).unwrap();
+        }
         drop((replicas, storage));
         // torn somewhere, and whole behind that
         let disk = disk.power_cut(seed);
