@@ -70,13 +70,13 @@ pub(super) fn handle(context: &RequestContext, request: DescribeLogDirsRequest) 
 /// How far the followers are behind, of a partition whose group is led here.
 fn followers(context: &RequestContext, (topic_id, index): (Uuid, i32)) -> BTreeMap<i32, Bytes> {
     let Some(partition) = context.broker.partitions.get(topic_id, index) else { return BTreeMap::new() };
-    let (standings, end) = (partition.standings(), partition.log_end_offset());
-    let others = standings.iter().filter(|standing| standing.node.broker() != context.broker.node_id);
-    let lags: Vec<_> = others
-        .map(|standing| FollowerLag {
-            broker: standing.node.broker(),
-            records: standing.log_end_offset.map(|has| (end - has).max(0)),
-            caught_up_ms: standing.caught_up_ms.and_then(|ms| i64::try_from(ms).ok()),
+    let (followers, end) = (partition.followers(), partition.log_end_offset());
+    let lags: Vec<_> = followers
+        .iter()
+        .map(|follower| FollowerLag {
+            broker: follower.broker_id,
+            records: follower.log_end_offset.map(|has| (end - has).max(0)),
+            caught_up_ms: follower.caught_up_ms.and_then(|ms| i64::try_from(ms).ok()),
         })
         .collect();
     if lags.is_empty() { BTreeMap::new() } else { BTreeMap::from([(follower_lag::TAG, encode(&lags).into())]) }

@@ -50,6 +50,19 @@ impl Partitions {
     }
 }
 
+/// Another replica, as the leader knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Follower {
+    /// Its broker.
+    pub broker_id: i32,
+    /// Whether it counts as in sync.
+    pub in_sync: bool,
+    /// Offset behind the last record that it is known to have; `None`: not known.
+    pub log_end_offset: Option<i64>,
+    /// Milliseconds since it last had all that was committed; `None`: never.
+    pub caught_up_ms: Option<u64>,
+}
+
 /// What a partition's last look at its group found.
 #[derive(Debug, Default)]
 pub(super) struct Looked(Mutex<Option<(Instant, Leadership)>>);
@@ -115,10 +128,18 @@ impl Partition {
         groups.change(&self.replica, voters).await
     }
 
-    /// How the members of its group stand, as this broker knows if it leads them; none else.
-    pub fn standings(&self) -> Vec<Standing> {
+    /// How the others stand, as this broker knows if it leads them; nobody else.
+    pub fn followers(&self) -> Vec<Follower> {
         let standings = self.groups.get().map(|groups| groups.standings(&self.replica, self.lag_ms_max));
-        standings.and_then(Result::ok).unwrap_or_default()
+        let all = standings.and_then(Result::ok).unwrap_or_default();
+        let others = all.into_iter().filter(|standing| standing.node.broker() != self.broker_id);
+        let follower = |Standing { node, in_sync, log_end_offset, caught_up_ms }| Follower {
+            broker_id: node.broker(),
+            in_sync,
+            log_end_offset,
+            caught_up_ms,
+        };
+        others.map(follower).collect()
     }
 
     /// Members that vote, in order, as this one knows them.

@@ -38,7 +38,7 @@ pub use append::{AckLevel, Append, AppendError, AppendOptions, AppendOrigin, App
 pub use damaged::renew_metadata;
 pub use delete_records::{DeleteRecordsError, DeletedRecords};
 pub use fetch::{FetchError, FetchParams, Fetched, FetchedRecords, RecordSlice};
-pub use leadership::Leadership;
+pub use leadership::{Follower, Leadership};
 pub use offsets::{FoundOffset, OffsetError, OffsetSpec};
 pub use partition::{Partition, ProducerDescription};
 pub use partitions::{LogDir, METADATA_LOG, PartitionSize, Partitions, PartitionsConfig};

@@ -11,16 +11,27 @@ const VERSION: u32 = 1;
 /// Far more than the file ever has.
 const BYTES_MAX: u64 = 4096;
 
-/// Whether the page cache that the last process wrote to may have gone without a sync. After kill -9 it has not: the machine
-/// still runs. What cannot be read says nothing good.
-pub(super) fn may_have_lost(disk: &SharedDisk, dir: &Path) -> bool {
-    let Some(text) = read(disk, dir) else { return true };
+/// How the process before this one ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// All was synced.
+    Clean,
+    /// By kill -9 or worse, and the machine still runs: its page cache has all.
+    Killed,
+    /// With the machine, perhaps: what was not synced may be lost.
+    Uncached,
+}
+
+/// How it ended. What cannot be read says nothing good.
+pub(super) fn last(disk: &SharedDisk, dir: &Path) -> Ended {
+    let Some(text) = read(disk, dir) else { return Ended::Uncached };
     let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-    if value("version") != Some(&VERSION.to_string()) {
-        return true;
+    let same_boot = || disk.boot_id().is_ok_and(|now| value("boot.id") == Some(&now));
+    match (value("version") == Some(&VERSION.to_string()), value("clean")) {
+        (true, Some("true")) => Ended::Clean,
+        (true, _) if same_boot() => Ended::Killed,
+        _ => Ended::Uncached,
     }
-    let same_boot = disk.boot_id().is_ok_and(|now| value("boot.id") == Some(&now));
-    value("clean") != Some("true") && !same_boot
 }
 
 fn read(disk: &SharedDisk, dir: &Path) -> Option<String> {
@@ -65,13 +76,13 @@ mod tests {
         let (disk, dir) = (SimDisk::new(), Path::new(DIR));
         disk.create_dir_all(dir).unwrap();
         disk.sync_dir(Path::new("/")).unwrap();
-        assert!(may_have_lost(&shared(disk.clone()), dir), "nothing is known");
+        assert_eq!(last(&shared(disk.clone()), dir), Ended::Uncached, "nothing is known");
         begin(&shared(disk.clone()), dir).unwrap();
-        assert!(!may_have_lost(&shared(disk.process_killed()), dir));
-        assert!(may_have_lost(&shared(disk.power_cut(1)), dir));
+        assert_eq!(last(&shared(disk.process_killed()), dir), Ended::Killed);
+        assert_eq!(last(&shared(disk.power_cut(1)), dir), Ended::Uncached);
         end(&shared(disk.clone()), dir).unwrap();
-        assert!(!may_have_lost(&shared(disk.process_killed()), dir));
-        assert!(!may_have_lost(&shared(disk.power_cut(1)), dir));
+        assert_eq!(last(&shared(disk.process_killed()), dir), Ended::Clean);
+        assert_eq!(last(&shared(disk.power_cut(1)), dir), Ended::Clean);
     }
 
     #[test]
@@ -86,7 +97,7 @@ mod tests {
             let file = cut.open(&dir.join(FILE), OpenMode::ReadWrite).unwrap();
             file.set_len(len).unwrap();
             file.sync_data().unwrap();
-            assert!(may_have_lost(&shared(cut.power_cut(3)), dir), "{len} bytes");
+            assert_eq!(last(&shared(cut.power_cut(3)), dir), Ended::Uncached, "{len} bytes");
         }
     }
 }

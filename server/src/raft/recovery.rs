@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, io, path::Path};
 use uuid::Uuid;
 
 use super::{
+    boot::Ended,
     captured::Captured,
     error::StorageError,
     group::{RecoveredMember, names_members, take_place},
@@ -75,8 +76,8 @@ struct Rebuild<'a> {
 /// What a start knows of the one before, and what for it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Circumstances {
-    /// What was only in the page cache may be lost.
-    pub uncached: bool,
+    /// What became of the process before.
+    pub ended: Ended,
     /// Members that were given up are opened all the same: an operator looks at them.
     pub opens_given_up: bool,
 }
@@ -90,7 +91,7 @@ pub(super) fn recover(
     dir: &Path,
     config: JournalConfig,
     random: &Random,
-    Circumstances { uncached, opens_given_up }: Circumstances,
+    Circumstances { ended, opens_given_up }: Circumstances,
 ) -> Result<Recovered, StorageError> {
     let recovery = journal::recover(disk, &dir.join("journal"), config)?;
     for damage in recovery.damage() {
@@ -125,8 +126,11 @@ pub(super) fn recover(
     }
     rebuild.give_up_members(recovery.damage());
     // the newest checkpoint would say who was given up before
-    if uncached || recovery.bad_checkpoint().is_some() {
+    if ended == Ended::Uncached || recovery.bad_checkpoint().is_some() {
         rebuild.give_up_uncached();
+    }
+    if ended != Ended::Clean {
+        rebuild.distrust_cache()?;
     }
     if !opens_given_up {
         rebuild.refuse_given_up();
@@ -248,6 +252,18 @@ impl Rebuild<'_> {
                 self.mended = true;
             }
         }
+    }
+
+    /// Whole frames behind the checkpoint are taken for logs that bypass the journal. What a start, this or an earlier one, cut off
+    /// there must be off the disk before anything else may lie in its place, or a power cut brings it back.
+    fn distrust_cache(&mut self) -> Result<(), StorageError> {
+        for found in self.replicas.values_mut().filter(|found| found.last.unjournaled) {
+            if let State::Open(log) = &mut found.state {
+                log.distrust_cache()?;
+                self.mended = true;
+            }
+        }
+        Ok(())
     }
 
     /// Members that were given up, now or at an earlier start, serve nothing.

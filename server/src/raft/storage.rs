@@ -224,8 +224,7 @@ impl Storage {
         }
         // before anything is written, or a failure could come before the watch
         let file_system = disk.file_system(dir).ok();
-        let (uncached, opens_given_up) = (boot::may_have_lost(&disk, dir), config.recovers);
-        let circumstances = Circumstances { uncached, opens_given_up };
+        let circumstances = Circumstances { ended: boot::last(&disk, dir), opens_given_up: config.recovers };
         let recovered = recovery::recover(&disk, dir, config.journal, random, circumstances)?;
         let shared = Arc::new(Shared {
             room: Room::new(disk.clone(), dir.clone(), config.reserve_bytes),

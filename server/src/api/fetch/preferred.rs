@@ -4,8 +4,7 @@
 use super::super::context::Broker;
 use crate::{
     metadata::{Image, PartitionInfo},
-    partition::Partition,
-    raft::{Role, Standing},
+    partition::{Follower, Partition},
 };
 
 /// The broker to read from; `None`: this one, which leads, or knows of no better one.
@@ -17,8 +16,7 @@ pub(super) fn preferred(
     fetch_offset: i64,
 ) -> Option<i32> {
     let lives_there = |id: i32| image.broker(id).is_some_and(|known| known.rack.as_deref() == Some(rack));
-    let leads = matches!(partition.role(), Role::Leader { .. });
-    if !leads || lives_there(broker.node_id) {
+    if lives_there(broker.node_id) {
         return None;
     }
     let ids = info.replicas.iter().map(|replica| replica.broker_id);
@@ -26,9 +24,9 @@ pub(super) fn preferred(
     if near.is_empty() || fetch_offset < partition.log_start_offset() {
         return None;
     }
-    let has_it = |standing: &Standing| standing.in_sync && standing.log_end_offset >= Some(fetch_offset);
-    let there = partition.standings().into_iter().filter(|one| near.contains(&one.node.broker()) && has_it(one));
+    let has_it = |one: &Follower| one.in_sync && one.log_end_offset >= Some(fetch_offset);
+    let there = partition.followers().into_iter().filter(|one| near.contains(&one.broker_id) && has_it(one));
     // the one that is furthest, then the one that was there last
-    let best = there.max_by_key(|one| (one.log_end_offset, one.caught_up_ms.map(std::cmp::Reverse), one.node.broker()));
-    best.map(|one| one.node.broker())
+    let best = there.max_by_key(|one| (one.log_end_offset, one.caught_up_ms.map(std::cmp::Reverse), one.broker_id));
+    best.map(|one| one.broker_id)
 }

@@ -13,14 +13,10 @@ use super::{
 pub struct Standing {
     /// Which.
     pub node: NodeId,
-    /// Whether its vote counts.
-    pub votes: bool,
     /// Whether it is a voter that has what the leader had lately.
     pub in_sync: bool,
     /// Offset behind the last record that it is known to have; `None`: not known.
     pub log_end_offset: Option<i64>,
-    /// Milliseconds since it last answered; `None`: never.
-    pub last_contact_ms: Option<u64>,
     /// Milliseconds since it last had all that was committed; `None`: never.
     pub caught_up_ms: Option<u64>,
 }
@@ -42,23 +38,14 @@ impl Groups {
             };
             replica.look(offset).ok().flatten()
         };
-        let of = |node: &NodeId, votes: bool| {
+        let of = |node: &NodeId| {
             let known = status.followers.iter().find(|follower| follower.node == *node);
-            let mut standing = Standing {
-                node: *node,
-                votes,
-                in_sync: in_sync.contains(node),
-                log_end_offset: ends(known.and_then(|known| known.matched_index)),
-                last_contact_ms: known.and_then(|known| known.last_contact_ms),
-                caught_up_ms: caught_up.age_ms(*node, group.now_ms()),
+            let (log_end_offset, caught_up_ms) = match *node == status.node {
+                true => (Some(status.log_end_offset), Some(0)),
+                false => (ends(known.and_then(|one| one.matched_index)), caught_up.age_ms(*node, group.now_ms())),
             };
-            if *node == status.node {
-                let (end, now) = (Some(status.log_end_offset), Some(0));
-                (standing.log_end_offset, standing.last_contact_ms, standing.caught_up_ms) = (end, now, now);
-            }
-            standing
+            Standing { node: *node, in_sync: in_sync.contains(node), log_end_offset, caught_up_ms }
         };
-        let voters = status.voters.iter().map(|node| of(node, true));
-        Ok(voters.chain(status.learners.iter().map(|node| of(node, false))).collect())
+        Ok(status.voters.iter().chain(&status.learners).map(of).collect())
     }
 }

@@ -111,3 +111,39 @@ fn what_a_start_cut_off_does_not_come_back_once_entries_bypass_the_journal() {
     }
     assert!(came_near > 0, "the power never kept what the journal lost");
 }
+
+#[test]
+fn what_a_start_cut_off_does_not_come_back_while_entries_bypass_the_journal() {
+    let files = |disk: &SimDisk| segments(disk).iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+    let mut came_near = 0;
+    for seed in 0..300 {
+        let disk = fresh();
+        let storage = open(&disk).unwrap();
+        let replica = storage.create_replica(KEY, "t-0", log_config(), ReplicaKind::Solo).unwrap();
+        replica.configure(log_config(), i64::MAX, i64::MAX);
+        append(&replica, 0).unwrap();
+        let replicas = [replica];
+        // the checkpoint says that entries bypass the journal, and the journal has some all the same
+        storage.set_write_caching(&replicas, true).unwrap();
+        storage.set_write_caching(&replicas, false).unwrap();
+        for round in 1..11 {
+            append(&replicas[0], round).unwrap();
+        }
+        storage.sync().unwrap();
+        for round in 11..14 {
+            append(&replicas[0], round).unwrap();
+        }
+        drop((replicas, storage));
+        // torn somewhere, and whole behind that
+        let disk = disk.power_cut(seed);
+        let found = files(&disk);
+        let kept = rounds(&only_replica(&open(&disk).unwrap()));
+        came_near += usize::from(files(&disk) < found);
+        let disk = disk.process_killed();
+        let storage = open(&disk).unwrap();
+        append(&only_replica(&storage), 70).unwrap();
+        let left = rounds(&only_replica(&open(&disk.power_cut(seed * 31)).unwrap()));
+        assert!(left == kept || left == [&kept[..], &[70]].concat(), "seed {seed}: {left:?}, {kept:?} were found");
+    }
+    assert!(came_near > 0, "the power never kept what the journal lost");
+}
