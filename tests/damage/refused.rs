@@ -111,14 +111,14 @@ fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-/// Names and sizes, all the way down.
+/// Names and sizes, all the way down; not of the file that says whether a broker runs, or ended without saying so.
 fn listing(dir: &Path) -> Vec<(String, u64)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
         let entry = entry.unwrap();
         if entry.file_type().unwrap().is_dir() {
             found.extend(listing(&entry.path()));
-        } else {
+        } else if entry.file_name() != "boot.properties" {
             found.push((entry.path().display().to_string(), entry.metadata().unwrap().len()));
         }
     }
