@@ -89,13 +89,13 @@ impl Log {
     fn restore_active(&mut self, place: usize, end: &LogEnd, report: &mut OpenReport) -> Result<(), LogError> {
         let (disk, dir) = (self.disk.clone(), self.dir.clone());
         let segment = &mut self.segments[place];
-        let cut = segment.forget_from(&*disk, &dir, end.position as u32);
+        segment.forget_from(&*disk, &dir, end.position as u32);
         if segment.row_where(&*disk, &dir, |_| true).is_none() {
             report.rebuilt.push("index");
             self.rebuild_index(place)?;
         }
         let trimmed = at(&dir, trim_index(&*disk, &self.segments[place], &dir))?;
-        self.dirty.extend(cut.into_iter().chain(trimmed));
+        self.dirty.extend(trimmed);
         let mut whole = self.crc_behind_last_row(place)? == end.running_crc && self.last_row_fits(place)?;
         if !whole && self.crc_of_all(place)? == end.running_crc {
             // a row of a history that was lost came back with the power: the segment itself is right
@@ -164,8 +164,9 @@ impl Log {
     }
 }
 
-/// Rows behind the kept ones must not come back at the next start: the file is to be synced, if there were any.
-fn trim_index(disk: &dyn Disk, segment: &Segment, dir: &Path) -> std::io::Result<Option<SharedFile>> {
+/// Rows behind the kept ones must not come back at the next start, which would take them for rows of the frames that are written
+/// in the places of those: the file is to be synced, if there were any.
+pub(super) fn trim_index(disk: &dyn Disk, segment: &Segment, dir: &Path) -> std::io::Result<Option<SharedFile>> {
     let path = segment.index_path(dir);
     if !disk.exists(&path) {
         return Ok(None);

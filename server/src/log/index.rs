@@ -191,9 +191,8 @@ impl SegmentIndex {
         Ok(frames)
     }
 
-    /// Forgets the rows at or behind a position. The file, if it was cut: a start would take what is left there for rows of the
-    /// frames that are written in the places of those.
-    pub fn truncate(&mut self, disk: &dyn Disk, path: &Path, position: u32) -> Result<Option<SharedFile>, BadIndex> {
+    /// Forgets the rows at or behind a position. Those in the file stay there until [`super::cut::trim_index`].
+    pub fn truncate(&mut self, disk: &dyn Disk, path: &Path, position: u32) -> Result<(), BadIndex> {
         self.tail.retain(|row| row.position < position);
         if self.tail.is_empty() {
             let (mut low, mut high) = (0, self.flushed);
@@ -201,14 +200,9 @@ impl SegmentIndex {
                 let middle = low + (high - low) / 2;
                 if self.row(disk, path, middle)?.position < position { low = middle + 1 } else { high = middle }
             }
-            if low < self.flushed {
-                self.flushed = low;
-                let file = self.file(disk, path)?.clone();
-                file.set_len((low * ROW_LEN) as u64).map_err(|_| BadIndex::Damaged)?;
-                return Ok(Some(file));
-            }
+            self.flushed = low;
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Every row of a file; `None` for one that does not check, or is cut short.

@@ -266,16 +266,14 @@ impl Segment {
         Ok(self.internals.get_or_init(|| frames))
     }
 
-    /// Forgets what lies at or behind `position`. The index file, if it was cut.
-    pub fn forget_from(&mut self, disk: &dyn Disk, dir: &Path, position: u32) -> Option<SharedFile> {
+    /// Forgets what lies at or behind `position`.
+    pub fn forget_from(&mut self, disk: &dyn Disk, dir: &Path, position: u32) {
         let index_path = self.index_path(dir);
-        let cut = self.index.truncate(disk, &index_path, position);
-        if cut.is_err() {
+        if self.index.truncate(disk, &index_path, position).is_err() {
             self.index_bad.store(true, Ordering::Relaxed);
         }
         self.internals = OnceLock::new();
         self.size = self.size.min(position);
-        cut.ok().flatten()
     }
 
     /// The largest timestamp of a sealed segment: in its last row, else by a walk.

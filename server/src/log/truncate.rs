@@ -3,6 +3,7 @@
 
 use super::{
     append::unless_lacking,
+    cut::trim_index,
     error::{LogError, at},
     log::Log,
     walk::FrameWalk,
@@ -75,17 +76,19 @@ impl Log {
         crc = super::cut::checksum_of(&file, &path, (from.into(), position), crc)?;
         at(&path, file.set_len(position))?;
         let active = self.active_mut();
-        let cut = active.forget_from(&*disk, &dir, position as u32);
+        active.forget_from(&*disk, &dir, position as u32);
         (active.running_crc, active.max_timestamp) = (crc, max_timestamp);
         active.bytes_since_row = position as u32 - from;
         if max_timestamp < 0 {
             active.first_timestamp = -1;
         }
         (self.next_offset, self.last_leader_epoch) = (next_offset, epoch);
+        let last = self.segments.len() - 1;
         if row.is_none() {
-            self.rebuild_index(self.segments.len() - 1)?;
+            self.rebuild_index(last)?;
         }
-        self.dirty.extend(cut.into_iter().chain([file]));
+        let trimmed = unless_lacking(at(&dir, trim_index(&*disk, &self.segments[last], &dir)))?.flatten();
+        self.dirty.extend(trimmed.into_iter().chain([file]));
         Ok(())
     }
 }
