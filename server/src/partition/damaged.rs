@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     os::random::Random,
-    raft::{NodeId, ReplicaKey, Role, Storage, StorageError},
+    raft::{NodeId, ReplicaKey, Role, Storage, StorageError, random_incarnation},
 };
 
 /// A group that elects has done so by then.
@@ -35,7 +35,7 @@ pub fn renew_metadata(storage: &Storage, random: &Random) -> Result<(), StorageE
     let (properties, found) = (storage.properties(), storage.replicas());
     let damaged = found.into_iter().find(|(key, replica)| *key == METADATA_LOG && replica.has_failed());
     let Some((_, replica)) = damaged.filter(|_| !properties.cluster_id.is_empty()) else { return Ok(()) };
-    let incarnation = (random.u64() as u32).max(1);
+    let incarnation = random_incarnation(random);
     tracing::error!(
         incarnation,
         "this broker's copy of the cluster's metadata cannot be trusted: it is set aside, and filled anew \

@@ -43,6 +43,11 @@ pub fn random_id(random: &Random) -> String {
     URL_SAFE_NO_PAD.encode(random.uuid().as_bytes())
 }
 
+/// What a replica of the metadata is called that takes the place of another; 0 is the first one's.
+pub fn random_incarnation(random: &Random) -> u32 {
+    (random.u64() as u32).max(1)
+}
+
 impl MetaProperties {
     /// Reads what an existing directory says of itself.
     ///

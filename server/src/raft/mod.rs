@@ -44,7 +44,7 @@ pub use error::{ReplicaError, StorageError};
 pub use group::{
     FollowerStatus, GroupError, GroupStatus, GroupTiming, Groups, Proposal, Proposed, ServeError, SpreadError, Standing,
 };
-pub use meta_properties::{MetaProperties, random_id};
+pub use meta_properties::{MetaProperties, random_id, random_incarnation};
 pub use node_id::NodeId;
 pub use replica::{Appending, Durability, Replica};
 pub use role::Role;

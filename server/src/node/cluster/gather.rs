@@ -15,7 +15,7 @@ use crate::{
     config::ClusterConfig,
     node::StartError,
     os::random::Random,
-    raft::{Storage, random_id},
+    raft::{Storage, random_id, random_incarnation},
     transport::{CallError, Lane, NotAdmitted, Transport},
 };
 
@@ -62,7 +62,7 @@ pub(in crate::node) async fn belong(
         let (cluster_id, quorum, incarnation) = match judge(properties.node_id, &own, &voters, &said) {
             Verdict::Form(quorum) => (random_id(random), quorum, 0),
             Verdict::Formed { cluster_id, quorum } => (cluster_id, quorum, 0),
-            Verdict::Join { cluster_id, quorum } => (cluster_id, quorum, (random.u64() as u32).max(1)),
+            Verdict::Join { cluster_id, quorum } => (cluster_id, quorum, random_incarnation(random)),
             Verdict::Grow(quorum) => (own.cluster_id.clone(), quorum, properties.incarnation),
             Verdict::Refuse(why) => return Err(StartError::Cluster(why)),
             Verdict::Wait(missing) => {

@@ -14,7 +14,7 @@ use crate::{
     node::{StartError, metadata_log},
     os::{clock::Clock, disk::SharedDisk, random::Random},
     partition::METADATA_LOG,
-    raft::{MetaProperties, NodeId, Remains, ReplicaKey, Sole, Storage, StorageConfig},
+    raft::{MetaProperties, NodeId, Remains, ReplicaKey, Sole, Storage, StorageConfig, random_incarnation},
 };
 
 const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -159,7 +159,7 @@ impl Recovery {
                 if let Some((_, replica)) = replicas.find(|(key, _)| *key == METADATA_LOG) {
                     opened.storage.abandon_replica(&replica)?;
                 }
-                incarnation = self.new_incarnation();
+                incarnation = random_incarnation(&self.random);
             }
             opened.storage.end_recovery(recovery, survivor.clone(), incarnation)?;
         }
@@ -186,12 +186,8 @@ impl Recovery {
     /// What the replica that keeps the metadata is called: as before, unless it lost that name, or had none.
     fn metadata_node(&self, keeper: &Opened) -> NodeId {
         let remains = keeper.remains.get(&METADATA_LOG).filter(|remains| !remains.given_up);
-        let other = || NodeId::new(keeper.broker_id, self.new_incarnation());
+        let other = || NodeId::new(keeper.broker_id, random_incarnation(&self.random));
         remains.and_then(|remains| remains.node).unwrap_or_else(other)
-    }
-
-    fn new_incarnation(&self) -> u32 {
-        (self.random.u64() as u32).max(1)
     }
 
     fn sole_metadata(&self, node: NodeId) -> Result<Sole, RecoverError> {

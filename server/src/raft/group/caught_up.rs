@@ -54,7 +54,7 @@ impl CaughtUp {
 
     /// Whether a follower had everything within so many milliseconds before now.
     pub fn is_in_sync(&self, node: NodeId, now_ms: u64, within_ms: u64) -> bool {
-        self.at_ms.get(&node).is_some_and(|at_ms| now_ms - at_ms <= within_ms)
+        self.age_ms(node, now_ms).is_some_and(|age_ms| age_ms <= within_ms)
     }
 }
 

@@ -54,7 +54,7 @@ impl Groups {
     }
 }
 
-async fn written(durable: Durable) -> Result<(), GroupError> {
+pub(super) async fn written(durable: Durable) -> Result<(), GroupError> {
     let storage = |error: &dyn std::fmt::Display| GroupError::Storage(error.to_string());
     durable.await.map_err(|error| storage(&error))?.map_err(|error| storage(&error))
 }
@@ -65,7 +65,7 @@ fn is_alone(member: &Member) -> bool {
 }
 
 /// A completion, and who hears of it.
-fn told() -> (Completion, Durable) {
+pub(super) fn told() -> (Completion, Durable) {
     let (sender, receiver) = oneshot::channel();
     // whoever waits may have gone
     (Box::new(move |result| drop(sender.send(result))), receiver)

@@ -7,12 +7,12 @@ use std::{
 };
 
 use openraft::Config;
-use tokio::sync::oneshot;
 
 use super::{
     super::{carrier::Carrier, node_id::NodeId, replica::Replica, role::Role, storage::ReplicaKey},
     caught_up::{CaughtUp, InSyncCount},
     config::{self, GroupTiming, Raft},
+    convert::{told, written},
     machine::Machine,
     peer::Network,
     proposal::Pending,
@@ -163,10 +163,9 @@ impl Groups {
         let _ = ended.raft.shutdown().await;
         replica.reopen_member().map_err(|error| storage(&error))?;
         // openraft takes all that a log holds at its start for durable
-        let (done, synced) = oneshot::channel();
-        let told = Box::new(move |result| drop(done.send(result)));
+        let (told, synced) = told();
         replica.shared.journal.when_synced(told).map_err(|error| storage(&error))?;
-        synced.await.map_err(|error| storage(&error))?.map_err(|error| storage(&error))?;
+        written(synced).await?;
         let (key, group) = self.build(replica).await?;
         let found = replica.group.compare_and_swap(ended, Some(Arc::clone(&group)));
         if !found.as_ref().is_some_and(|found| Arc::ptr_eq(found, ended)) {

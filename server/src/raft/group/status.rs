@@ -106,11 +106,8 @@ impl Groups {
         if !known.membership_config.voter_ids().any(|voter| voter == to) {
             return Err(GroupError::Refused(format!("{to} is no voter of the group")));
         }
-        let committed = known.local_committed;
-        let has_it = |metrics: &RaftMetrics<GroupTypes>| {
-            let mut followers = metrics.replication.iter().flatten();
-            to == group.node || followers.any(|(node, matched)| *node == to && *matched >= committed)
-        };
+        let committed = known.local_committed.map(|committed| committed.index);
+        let has_it = |metrics: &RaftMetrics<GroupTypes>| to == group.node || has_matched(metrics, to, committed);
         let wait = group.raft.wait(Some(CATCH_UP_WITHIN));
         let lags = |_| GroupError::Refused(format!("{to} lacks committed entries"));
         wait.metrics(has_it, "the next leader's log").await.map_err(lags)?;
@@ -154,13 +151,9 @@ impl Groups {
         }
         // openraft takes one for filled that it has not reached yet: if the log is short. Its vote would be needed at once
         let end = metrics(&group.raft).last_log_index;
-        let has_it = |metrics: &RaftMetrics<GroupTypes>, node: &NodeId| {
-            let mut followers = metrics.replication.iter().flatten();
-            followers.any(|(known, matched)| known == node && matched.as_ref().map(|matched| matched.index) >= end)
-        };
         let filled = |metrics: &RaftMetrics<GroupTypes>| {
             let mut added = voters.iter().filter(|node| !known.contains(node));
-            metrics.state != ServerState::Leader || added.all(|node| has_it(metrics, node))
+            metrics.state != ServerState::Leader || added.all(|node| has_matched(metrics, *node, end))
         };
         let wait = group.raft.wait(Some(CHANGE_WITHIN));
         wait.metrics(filled, "logs of new members").await.map_err(|_| GroupError::Timeout("logs of new members"))?;
@@ -209,6 +202,12 @@ impl Groups {
         group.in_sync.note((status.role.epoch(), now_ms), in_sync.len());
         Ok((status, in_sync))
     }
+}
+
+/// Whether a follower is known to have the leader's log up to an index.
+fn has_matched(metrics: &RaftMetrics<GroupTypes>, node: NodeId, index: Option<u64>) -> bool {
+    let mut followers = metrics.replication.iter().flatten();
+    followers.any(|(known, matched)| *known == node && matched.as_ref().map(|matched| matched.index) >= index)
 }
 
 fn running(replica: &Replica) -> Result<Arc<Group>, GroupError> {
