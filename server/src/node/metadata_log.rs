@@ -124,23 +124,70 @@ impl PartitionLog {
 /// # Errors
 /// Damage, or a record of a newer version.
 pub(super) fn replay(partition: &Partition) -> Result<(Image, i64), StartError> {
-    let mut image = Image::default();
-    let start = partition.log_start_offset().max(0);
-    let mut next = start;
-    let mut whole = true;
-    read_batches(partition, next, |base_offset, records, next_offset| {
-        let is_snapshot = records.first() == Some(&MetadataRecord::Snapshot);
-        whole &= base_offset > start || start == 0 || is_snapshot;
-        // one that does not begin the log says nothing new, and may lack what came just before it
-        if !is_snapshot || base_offset == start {
-            records.iter().for_each(|record| image.apply(record));
-        }
-        next = next_offset;
+    let mut replayed = Replayed::from(partition.log_start_offset().max(0));
+    read_batches(partition, replayed.start, |base_offset, records, next_offset| {
+        replayed.take(base_offset, records, next_offset);
     })?;
+    let Replayed { image, start, next, whole } = replayed;
     if !whole {
         return Err(unreadable(format!("it begins at offset {start}, and not with a snapshot")));
     }
     Ok((image, next))
+}
+
+/// What all records of a log add up to, those too that are not known to be committed.
+///
+/// # Errors
+/// Damage, or a record of a newer version.
+pub(super) fn replay_all(replica: &Replica) -> Result<Image, StartError> {
+    let bounds = |log: &Log| (log.log_start_offset(), log.log_end_offset());
+    let (start, end) = replica.look(bounds).map_err(unreadable)?;
+    let mut replayed = Replayed::from(start);
+    let read = |offset| {
+        let read = replica.look(|log| log.read(offset, READ_BYTES, true, end)).map_err(unreadable)?;
+        let mut bytes = Vec::new();
+        for slice in read.map_err(unreadable)?.slices {
+            let mut piece = vec![0; slice.len];
+            slice.file.read_exact_at(&mut piece, slice.position).map_err(unreadable)?;
+            bytes.extend(piece);
+        }
+        Ok(bytes)
+    };
+    hand_out_all(
+        start,
+        || end,
+        read,
+        |base_offset, records, next_offset| {
+            replayed.take(base_offset, records, next_offset);
+        },
+    )?;
+    Ok(replayed.image)
+}
+
+/// A log's records on their way to an image.
+struct Replayed {
+    image: Image,
+    /// Where the log starts.
+    start: i64,
+    next: i64,
+    /// It starts at its beginning, or with a snapshot.
+    whole: bool,
+}
+
+impl Replayed {
+    fn from(start: i64) -> Self {
+        Self { image: Image::default(), start, next: start, whole: true }
+    }
+
+    fn take(&mut self, base_offset: i64, records: &[MetadataRecord], next_offset: i64) {
+        let is_snapshot = records.first() == Some(&MetadataRecord::Snapshot);
+        self.whole &= base_offset > self.start || self.start == 0 || is_snapshot;
+        // one that does not begin the log says nothing new, and may lack what came just before it
+        if !is_snapshot || base_offset == self.start {
+            records.iter().for_each(|record| self.image.apply(record));
+        }
+        self.next = next_offset;
+    }
 }
 
 /// Reads the committed batches from an offset on: base offset, records, offset behind.
@@ -149,10 +196,10 @@ pub(super) fn replay(partition: &Partition) -> Result<(Image, i64), StartError> 
 /// Damage, or a record of a newer version. Batches before it were handed out.
 pub(super) fn read_batches(
     partition: &Partition,
-    mut offset: i64,
-    mut each: impl FnMut(i64, &[MetadataRecord], i64),
+    offset: i64,
+    each: impl FnMut(i64, &[MetadataRecord], i64),
 ) -> Result<(), StartError> {
-    while offset < partition.high_watermark() {
+    let read = |offset| {
         let params = FetchParams {
             offset,
             max_bytes: READ_BYTES,
@@ -161,45 +208,26 @@ pub(super) fn read_batches(
             current_leader_epoch: -1,
             follower_may_serve: true,
         };
-        let fetched = partition.fetch(&params).map_err(unreadable)?;
-        let bytes = fetched.records.read_all().map_err(unreadable)?;
-        let next = hand_out(&bytes, &mut each)?;
+        partition.fetch(&params).map_err(unreadable)?.records.read_all().map_err(unreadable)
+    };
+    hand_out_all(offset, || partition.high_watermark(), read, each)
+}
+
+/// Reads from an offset up to an end that may move, and hands out each batch.
+fn hand_out_all<B: AsRef<[u8]>>(
+    mut offset: i64,
+    end: impl Fn() -> i64,
+    read: impl Fn(i64) -> Result<B, StartError>,
+    mut each: impl FnMut(i64, &[MetadataRecord], i64),
+) -> Result<(), StartError> {
+    while offset < end() {
+        let next = hand_out(read(offset)?.as_ref(), &mut each)?;
         if next <= offset {
             return Err(unreadable(format!("nothing follows offset {offset}")));
         }
         offset = next;
     }
     Ok(())
-}
-
-/// What all records of a log add up to, those too that are not known to be committed.
-///
-/// # Errors
-/// Damage, or a record of a newer version.
-pub(super) fn replay_all(replica: &Replica) -> Result<Image, StartError> {
-    let (mut image, bounds) = (Image::default(), |log: &Log| (log.log_start_offset(), log.log_end_offset()));
-    let (start, end) = replica.look(bounds).map_err(unreadable)?;
-    let mut offset = start;
-    let mut take = |base_offset: i64, records: &[MetadataRecord], _| {
-        if records.first() != Some(&MetadataRecord::Snapshot) || base_offset == start {
-            records.iter().for_each(|record| image.apply(record));
-        }
-    };
-    while offset < end {
-        let read = replica.look(|log| log.read(offset, READ_BYTES, true, end)).map_err(unreadable)?;
-        let mut bytes = Vec::new();
-        for slice in read.map_err(unreadable)?.slices {
-            let mut piece = vec![0; slice.len];
-            slice.file.read_exact_at(&mut piece, slice.position).map_err(unreadable)?;
-            bytes.extend(piece);
-        }
-        let next = hand_out(&bytes, &mut take)?;
-        if next <= offset {
-            return Err(unreadable(format!("nothing follows offset {offset}")));
-        }
-        offset = next;
-    }
-    Ok(image)
 }
 
 /// Hands out the whole batches at the front; the offset behind the last.

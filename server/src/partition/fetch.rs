@@ -154,19 +154,18 @@ pub(super) fn check_epoch<E>(
     }
 }
 
+fn check_fetch_epoch(claimed: i32, leader_epoch: i32) -> Result<(), FetchError> {
+    let fenced = || FetchError::FencedLeaderEpoch { leader_epoch };
+    check_epoch(claimed, leader_epoch, fenced, || FetchError::UnknownLeaderEpoch { leader_epoch })
+}
+
 impl Partition {
     /// What a fetch finds, but for the records: they are read elsewhere.
     ///
     /// # Errors
     /// See [`FetchError`].
     pub fn fetch_nothing(&self, current_leader_epoch: i32) -> Result<Fetched, FetchError> {
-        let leader_epoch = self.leader_epoch();
-        check_epoch(
-            current_leader_epoch,
-            leader_epoch,
-            || FetchError::FencedLeaderEpoch { leader_epoch },
-            || FetchError::UnknownLeaderEpoch { leader_epoch },
-        )?;
+        check_fetch_epoch(current_leader_epoch, self.leader_epoch())?;
         let (high_watermark, last_stable_offset) = (self.high_watermark(), self.last_stable_offset());
         let log_start_offset = self.replica.look(crate::log::Log::log_start_offset)?;
         let records = FetchedRecords::default();
@@ -182,13 +181,7 @@ impl Partition {
         if !role.leads() && !params.follower_may_serve {
             return Err(FetchError::NotLeader);
         }
-        let leader_epoch = role.epoch();
-        check_epoch(
-            params.current_leader_epoch,
-            leader_epoch,
-            || FetchError::FencedLeaderEpoch { leader_epoch },
-            || FetchError::UnknownLeaderEpoch { leader_epoch },
-        )?;
+        check_fetch_epoch(params.current_leader_epoch, role.epoch())?;
         let high_watermark = self.high_watermark();
         let last_stable_offset = self.last_stable_offset();
         let upper = if params.read_committed { last_stable_offset } else { high_watermark };
