@@ -27,6 +27,11 @@ pub(crate) fn progress_is_seen() -> bool {
     io::stderr().is_terminal() && !io::stdout().is_terminal()
 }
 
+/// Brokers as people write them: `1,2,3`.
+pub(crate) fn ids(brokers: &[i32]) -> String {
+    brokers.iter().map(i32::to_string).collect::<Vec<_>>().join(",")
+}
+
 /// Prints rows with columns of equal width; the last is not padded.
 pub(crate) fn table(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

@@ -34,9 +34,6 @@ impl Add {
         cluster.save()?;
         node.ready(&cluster).await?;
         cluster.shows(node.id).await?;
-        Ok(output::say(&format!(
-            "broker {}: kafka 127.0.0.1:{}, http 127.0.0.1:{}, raft 127.0.0.1:{}, process {}",
-            node.id, node.kafka, node.http, node.raft, node.pid
-        ))?)
+        Ok(output::say(&node.place())?)
     }
 }

@@ -46,7 +46,7 @@ impl Drain {
             return Ok(output::say(&format!("broker {} holds nothing", self.id))?);
         }
         for PartitionMove { topic, partition, brokers } in &moves {
-            let to = brokers.iter().flatten().map(i32::to_string).collect::<Vec<_>>().join(",");
+            let to = output::ids(brokers.as_deref().unwrap_or_default());
             output::say(&format!("partition {topic}-{partition}: to {to}"))?;
         }
         if self.dry_run {

@@ -136,6 +136,14 @@ impl LocalCluster {
     }
 }
 
+impl LocalNode {
+    /// Where it is, for people.
+    pub fn place(&self) -> String {
+        let Self { id, kafka, http, raft, pid, .. } = self;
+        format!("broker {id}: kafka 127.0.0.1:{kafka}, http 127.0.0.1:{http}, raft 127.0.0.1:{raft}, process {pid}")
+    }
+}
+
 /// The broker whose data lie in a directory.
 fn broker_of(data: &Path) -> Result<i32, Failure> {
     let path = data.join("meta.properties");

@@ -21,7 +21,7 @@ use super::local::LocalCluster;
 use crate::{
     failure::Failure,
     logging,
-    output::{self, table},
+    output::{self, ids, table},
 };
 
 const EXAMPLES: &str = "\
@@ -107,7 +107,7 @@ impl Recover {
     }
 
     fn print(&self, out: &mut impl Write, recovery: &Recovery, groups: &[&Group]) -> std::io::Result<()> {
-        let brokers = list(&recovery.brokers());
+        let brokers = ids(&recovery.brokers());
         writeln!(out, "cluster {}, directories of brokers {brokers}", recovery.cluster_id())?;
         for dir in &recovery.empty {
             writeln!(out, "{} belongs to no cluster yet, and is left alone", dir.display())?;
@@ -146,7 +146,7 @@ impl Recover {
         }
         let missing = recovery.missing();
         if !missing.is_empty() {
-            writeln!(out, "without the directories of brokers {}: if one is left, give it, too", list(&missing))?;
+            writeln!(out, "without the directories of brokers {}: if one is left, give it, too", ids(&missing))?;
         }
         if !self.yes {
             writeln!(out, "nothing was changed; --yes does it")?;
@@ -158,7 +158,7 @@ impl Recover {
 fn say_next(missing: &[i32], voters: &[i32]) -> std::io::Result<()> {
     output::say("done; next:")?;
     if !missing.is_empty() {
-        let missing = list(missing);
+        let missing = ids(missing);
         output::say(&format!(
             "  empty the directories of brokers {missing}, if there are any: they are turned away otherwise"
         ))?;
@@ -166,7 +166,7 @@ fn say_next(missing: &[i32], voters: &[i32]) -> std::io::Result<()> {
     output::say("  start all brokers as before; replicas that are missing are filled by themselves")?;
     output::say("  tidemark cluster status                           shows how far they are")?;
     if voters.len() > 1 {
-        let voters = format!("tidemark cluster voters {}", list(voters));
+        let voters = format!("tidemark cluster voters {}", ids(voters));
         output::say(&format!("  {voters:<50}gives their votes on the metadata back, once these run"))?;
     }
     Ok(())
@@ -205,8 +205,7 @@ fn outcome(group: &Group, found: Option<&Found>) -> &'static str {
 fn rows_of(group: &Group) -> Vec<Vec<String>> {
     let dash = || "-".to_owned();
     if group.found.is_empty() {
-        let cells =
-            [name(group), list(&group.brokers), dash(), dash(), dash(), dash(), outcome(group, None).to_owned()];
+        let cells = [name(group), ids(&group.brokers), dash(), dash(), dash(), dash(), outcome(group, None).to_owned()];
         return vec![cells.to_vec()];
     }
     let row = |found: &Found| {
@@ -219,7 +218,7 @@ fn rows_of(group: &Group) -> Vec<Vec<String>> {
             None => outcome(group, Some(found)).to_owned(),
         };
         let (broker, committed) = (found.broker_id.to_string(), remains.high_watermark.to_string());
-        vec![name(group), list(&group.brokers), broker, last, offsets, committed, outcome]
+        vec![name(group), ids(&group.brokers), broker, last, offsets, committed, outcome]
     };
     group.found.iter().map(row).collect()
 }
@@ -254,8 +253,4 @@ fn line(group: &Group) -> Value {
         "may_lack_records": fate == "survives",
         "lost_offsets": group.lost().map(|(from, to)| json!([from, to - 1])),
     })
-}
-
-fn list(ids: &[i32]) -> String {
-    ids.iter().map(i32::to_string).collect::<Vec<_>>().join(",")
 }

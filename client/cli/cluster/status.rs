@@ -18,7 +18,7 @@ use tidemark_client::{
 use super::{drain::all_topics, target::Target};
 use crate::{
     failure::Failure,
-    output::{self, table},
+    output::{self, ids, table},
 };
 
 const EXAMPLES: &str = "\
@@ -282,8 +282,8 @@ impl Found {
                 row.partition.to_string(),
                 row.leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string()),
                 row.leader_epoch.to_string(),
-                list(&row.replicas),
-                list(&row.isr),
+                ids(&row.replicas),
+                ids(&row.isr),
                 row.lag_cell(),
                 row.move_cell(),
             ]
@@ -327,8 +327,4 @@ impl Found {
         }
         Ok(())
     }
-}
-
-fn list(ids: &[i32]) -> String {
-    ids.iter().map(i32::to_string).collect::<Vec<_>>().join(",")
 }

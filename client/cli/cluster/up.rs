@@ -89,10 +89,7 @@ async fn start(cluster: &mut LocalCluster) -> Result<(), Failure> {
     }
     for node in &cluster.nodes {
         node.ready(cluster).await?;
-        output::say(&format!(
-            "broker {}: kafka 127.0.0.1:{}, http 127.0.0.1:{}, raft 127.0.0.1:{}, process {}",
-            node.id, node.kafka, node.http, node.raft, node.pid
-        ))?;
+        output::say(&node.place())?;
     }
     cluster.together().await
 }

@@ -8,7 +8,10 @@ use tidemark_client::{
 };
 use tokio::time::Instant;
 
-use crate::{failure::Failure, output};
+use crate::{
+    failure::Failure,
+    output::{self, ids},
+};
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How often somebody who watches is told how far it is.
@@ -108,8 +111,4 @@ async fn tell(admin: &Admin, ongoing: &[OngoingMove], open: &[&PartitionMove]) -
         output::say(&format!("partition {}-{}: {}", one.topic, one.partition, said.join(", ")))?;
     }
     Ok(())
-}
-
-fn ids(brokers: &[i32]) -> String {
-    brokers.iter().map(i32::to_string).collect::<Vec<_>>().join(",")
 }

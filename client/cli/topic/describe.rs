@@ -13,7 +13,7 @@ use tidemark_client::{
 use crate::{
     connect::Bootstrap,
     failure::Failure,
-    output::{self, table},
+    output::{self, ids, table},
 };
 
 const EXAMPLES: &str = "\
@@ -126,16 +126,12 @@ impl Description {
                 format!("  {}", partition.partition),
                 partition.leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string()),
                 partition.leader_epoch.to_string(),
-                list(&partition.replicas),
-                list(&partition.isr),
+                ids(&partition.replicas),
+                ids(&partition.isr),
                 known(earliest),
                 known(latest),
             ]);
         }
         table(out, &rows)
     }
-}
-
-fn list(ids: &[i32]) -> String {
-    ids.iter().map(i32::to_string).collect::<Vec<_>>().join(",")
 }

@@ -34,11 +34,30 @@ impl Admin {
         unless_done(cluster, async || cluster.controller().await, build).await
     }
 
+    /// Something that changes nothing: it is asked again while that may help.
+    pub(super) async fn repeated<T, F>(&self, ask: impl Fn() -> F) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<T, ClientError>>,
+    {
+        let mut backoff = Backoff::new(self.cluster().retry());
+        loop {
+            match ask().await {
+                Err(error) if error.retryable() => backoff.pause(error).await?,
+                done => return done,
+            }
+        }
+    }
+
     /// How long a broker may take for a change before it answers what it has.
     pub(super) fn timeout_ms(&self) -> i32 {
         let half: Duration = self.cluster().config.request_timeout / 2;
         i32::try_from(half.as_millis()).unwrap_or(i32::MAX)
     }
+}
+
+/// What became of a command about one broker.
+pub(super) fn of_broker(broker: i32, code: i16, message: Option<StrBytes>) -> Result<(), ClientError> {
+    outcome(code, message, ()).map_err(|error| ClientError::kafka(Subject::Named(format!("broker {broker}")), error))
 }
 
 /// Asks again only where no connection could be opened: nothing was sent then.

@@ -8,7 +8,6 @@ use crate::{
     ClientError, KafkaError,
     cluster::Broker,
     error::Subject,
-    retry::Backoff,
     wire::follower_lag::{TAG, decode},
 };
 
@@ -57,14 +56,8 @@ impl Admin {
     /// # Errors
     /// What any request may meet.
     pub async fn describe_cluster(&self) -> Result<ClusterDescription, ClientError> {
-        let mut backoff = Backoff::new(self.cluster().retry());
-        let answer = loop {
-            // Metadata says all that DescribeCluster does, and every broker knows it
-            match self.cluster().describe(Some(&[])).await {
-                Err(error) if error.retryable() => backoff.pause(error).await?,
-                done => break done?,
-            }
-        };
+        // Metadata says all that DescribeCluster does, and every broker knows it
+        let answer = self.repeated(|| async { self.cluster().describe(Some(&[])).await }).await?;
         let mut brokers = answer.brokers;
         brokers.sort_by_key(|broker| broker.id);
         let cluster_id = answer.cluster_id.unwrap_or_default();
@@ -77,15 +70,8 @@ impl Admin {
     /// What the broker refuses, or what any request may meet.
     pub async fn describe_log_dirs(&self, broker: i32) -> Result<Vec<LogDir>, ClientError> {
         let subject = || Subject::Named(format!("broker {broker}"));
-        let mut backoff = Backoff::new(self.cluster().retry());
         let build = |_| DescribeLogDirsRequest::default().with_topics(None);
-        let answer = loop {
-            let asked = async { self.cluster().broker(broker).await?.call(build).await };
-            match asked.await {
-                Err(error) if error.retryable() => backoff.pause(error).await?,
-                done => break done?,
-            }
-        };
+        let answer = self.repeated(|| async { self.cluster().broker(broker).await?.call(build).await }).await?;
         if let Some(error) = KafkaError::from_code(answer.error_code) {
             return Err(ClientError::kafka(subject(), error));
         }

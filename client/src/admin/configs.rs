@@ -11,7 +11,7 @@ use super::{
     Admin, Outcomes,
     admin::{in_order, outcome, text, unless_done},
 };
-use crate::{ClientError, connection::Connection, error::Subject, retry::Backoff};
+use crate::{ClientError, connection::Connection, error::Subject};
 
 /// What has configs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -138,14 +138,7 @@ impl Admin {
                 .with_configuration_keys(None);
             DescribeConfigsRequest::default().with_resources(vec![wanted])
         };
-        let mut backoff = Backoff::new(self.cluster().retry());
-        let answer = loop {
-            let asked = async { self.connection_for(resource).await?.call(build).await };
-            match asked.await {
-                Err(error) if error.retryable() => backoff.pause(error).await?,
-                done => break done?,
-            }
-        };
+        let answer = self.repeated(|| async { self.connection_for(resource).await?.call(build).await }).await?;
         let answers = answer.results.into_iter().map(|result| {
             let entries = result.configs.into_iter().map(entry).collect();
             (result.resource_name.to_string(), outcome(result.error_code, result.error_message, entries))

@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use super::{
     Admin,
-    admin::{left_out, outcome, topic_name},
+    admin::{left_out, of_broker, outcome, topic_name},
 };
-use crate::{ClientError, KafkaError, cluster::Broker, connection::Connection, error::Subject, retry::Backoff};
+use crate::{ClientError, KafkaError, cluster::Broker, connection::Connection, error::Subject};
 
 /// The log that the quorum keeps.
 const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -56,13 +56,7 @@ impl Admin {
     /// # Errors
     /// What the broker refuses, or what any request may meet.
     pub async fn describe_quorum(&self) -> Result<QuorumDescription, ClientError> {
-        let mut backoff = Backoff::new(self.cluster().retry());
-        loop {
-            match self.quorum_of_leader().await {
-                Err(error) if error.retryable() => backoff.pause(error).await?,
-                done => return done,
-            }
-        }
+        self.repeated(|| self.quorum_of_leader()).await
     }
 
     async fn quorum_of_leader(&self) -> Result<QuorumDescription, ClientError> {
@@ -82,14 +76,10 @@ impl Admin {
     /// What the broker refuses, or what any request may meet.
     pub async fn fenced_brokers(&self) -> Result<Vec<Broker>, ClientError> {
         let build = |version| DescribeClusterRequest::default().with_include_fenced_brokers(version >= FENCED_SINCE);
-        let mut backoff = Backoff::new(self.cluster().retry());
-        let answer = loop {
-            let asked = async { self.cluster().any().await?.call(build).await };
-            match asked.await {
-                Err(ClientError::UnsupportedVersion { .. }) => return Ok(Vec::new()),
-                Err(error) if error.retryable() => backoff.pause(error).await?,
-                done => break done?,
-            }
+        let asked = self.repeated(|| async { self.cluster().any().await?.call(build).await }).await;
+        let answer = match asked {
+            Err(ClientError::UnsupportedVersion { .. }) => return Ok(Vec::new()),
+            asked => asked?,
         };
         outcome(answer.error_code, answer.error_message, ())
             .map_err(|error| ClientError::kafka(Subject::Cluster, error))?;
@@ -119,8 +109,7 @@ impl Admin {
             request.with_voter_id(broker).with_voter_directory_id(directory_id)
         };
         let answer = self.command(build).await?;
-        outcome(answer.error_code, answer.error_message, ())
-            .map_err(|error| ClientError::kafka(Subject::Named(format!("broker {broker}")), error))
+        of_broker(broker, answer.error_code, answer.error_message)
     }
 
     /// Takes a broker's vote on the metadata, which it goes on following. With the directory that it had when it was described;
@@ -134,8 +123,7 @@ impl Admin {
             request.with_voter_id(broker).with_voter_directory_id(directory_id)
         };
         let answer = self.command(build).await?;
-        outcome(answer.error_code, answer.error_message, ())
-            .map_err(|error| ClientError::kafka(Subject::Named(format!("broker {broker}")), error))
+        of_broker(broker, answer.error_code, answer.error_message)
     }
 
     /// Forgets a broker that is gone for good. One that still runs registers again; replicas on it stay assigned.
@@ -144,8 +132,7 @@ impl Admin {
     /// What the broker refuses, or what any request may meet.
     pub async fn unregister_broker(&self, broker: i32) -> Result<(), ClientError> {
         let answer = self.command(|_| UnregisterBrokerRequest::default().with_broker_id(BrokerId(broker))).await?;
-        outcome(answer.error_code, answer.error_message, ())
-            .map_err(|error| ClientError::kafka(Subject::Named(format!("broker {broker}")), error))
+        of_broker(broker, answer.error_code, answer.error_message)
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     Admin, PartitionOutcomes,
     admin::{left_out, outcome, topic_name},
 };
-use crate::{ClientError, KafkaError, error::Subject, retry::Backoff};
+use crate::{ClientError, KafkaError, error::Subject};
 
 /// Kafka's number for the election of the preferred leader.
 const PREFERRED: i8 = 0;
@@ -81,14 +81,7 @@ impl Admin {
     pub async fn list_partition_reassignments(&self) -> Result<Vec<OngoingMove>, ClientError> {
         let build =
             |_| ListPartitionReassignmentsRequest::default().with_timeout_ms(self.timeout_ms()).with_topics(None);
-        let mut backoff = Backoff::new(self.cluster().retry());
-        let answer = loop {
-            let asked = async { self.cluster().controller().await?.call(build).await };
-            match asked.await {
-                Err(error) if error.retryable() => backoff.pause(error).await?,
-                done => break done?,
-            }
-        };
+        let answer = self.repeated(|| async { self.cluster().controller().await?.call(build).await }).await?;
         whole(answer.error_code, answer.error_message)?;
         let ids = |brokers: Vec<BrokerId>| brokers.into_iter().map(|broker| broker.0).collect();
         let moves = answer.topics.into_iter().flat_map(|topic| {

@@ -11,7 +11,7 @@ use super::{
     Admin, Outcomes,
     admin::{in_order, outcome, text, topic_name},
 };
-use crate::{ClientError, cluster::TopicMetadata, error::Subject, retry::Backoff};
+use crate::{ClientError, cluster::TopicMetadata, error::Subject};
 
 /// A topic to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,13 +161,8 @@ impl Admin {
     }
 
     async fn described(&self, topics: Option<&[&str]>) -> Result<Described, ClientError> {
-        let mut backoff = Backoff::new(self.cluster().retry());
-        loop {
-            match self.cluster().describe(topics).await {
-                Err(error) if error.retryable() => backoff.pause(error).await?,
-                done => return done.map(|answer| answer.topics),
-            }
-        }
+        let answer = self.repeated(|| async { self.cluster().describe(topics).await }).await?;
+        Ok(answer.topics)
     }
 
     /// Raises the number of partitions of a topic to `partitions` in all.

@@ -61,9 +61,9 @@ calls! {
     ElectLeadersRequest, "ElectLeaders", quorum::ELECT_LEADERS;
     AlterPartitionReassignmentsRequest, "AlterPartitionReassignments", quorum::ALTER_PARTITION_REASSIGNMENTS;
     ListPartitionReassignmentsRequest, "ListPartitionReassignments", quorum::LIST_PARTITION_REASSIGNMENTS;
-    UnregisterBrokerRequest, "UnregisterBroker", quorum::UNREGISTER_BROKER;
-    AddRaftVoterRequest, "AddRaftVoter", quorum::CHANGE_RAFT_VOTERS;
-    RemoveRaftVoterRequest, "RemoveRaftVoter", quorum::CHANGE_RAFT_VOTERS;
+    UnregisterBrokerRequest, "UnregisterBroker", quorum::DONE_OR_NOT;
+    AddRaftVoterRequest, "AddRaftVoter", quorum::DONE_OR_NOT;
+    RemoveRaftVoterRequest, "RemoveRaftVoter", quorum::DONE_OR_NOT;
 }
 
 /// Why bytes are not an answer.

@@ -117,17 +117,8 @@ pub(in crate::wire) static LIST_PARTITION_REASSIGNMENTS: Shape = Shape {
     ],
 };
 
-pub(in crate::wire) static UNREGISTER_BROKER: Shape = Shape {
-    flexible_since: 0,
-    fields: &[
-        field("ThrottleTimeMs", Kind::Int32),
-        field("ErrorCode", Kind::Int16),
-        field("ErrorMessage", Kind::String).nullable_since(0),
-    ],
-};
-
-/// AddRaftVoter and RemoveRaftVoter.
-pub(in crate::wire) static CHANGE_RAFT_VOTERS: Shape = Shape {
+/// UnregisterBroker, AddRaftVoter and RemoveRaftVoter: done, or why not.
+pub(in crate::wire) static DONE_OR_NOT: Shape = Shape {
     flexible_since: 0,
     fields: &[
         field("ThrottleTimeMs", Kind::Int32),
