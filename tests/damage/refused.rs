@@ -3,6 +3,8 @@
 
 use std::{fs, path::Path};
 
+use harness::copy_dir;
+
 use crate::{
     broker,
     records::{check_whole, files, flip, write},
@@ -95,19 +97,6 @@ fn each_says_why_and_changes_nothing() {
         assert_eq!(listing(first.data()), before, "{}: files changed", case.name);
         let mended = broker().data(copy.path()).start();
         check_whole(&mended, RECORDS);
-    }
-}
-
-fn copy_dir(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_dir(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
     }
 }
 

@@ -1,13 +1,6 @@
 //! Damage that is met and served around: derived files, the journal's tail, a stretch of a segment, a full disk.
 
-use std::{
-    fs,
-    io::{Read, Write},
-    net::TcpStream,
-    os::unix::fs::FileExt,
-    path::Path,
-    time::Duration,
-};
+use std::{fs, os::unix::fs::FileExt, path::Path, time::Duration};
 
 use harness::{Broker, eventually};
 use tidemark_client::Start;
@@ -130,14 +123,6 @@ fn rot(path: &Path, place: u64) {
     file.write_all_at(&[byte[0] ^ 0x41], place).unwrap();
 }
 
-fn metrics(broker: &Broker) -> String {
-    let mut page = String::new();
-    let mut http = TcpStream::connect(broker.http().unwrap()).unwrap();
-    http.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    http.read_to_string(&mut page).unwrap();
-    page
-}
-
 #[test]
 fn rot_in_a_closed_segment_is_found_by_the_running_broker() {
     let small = || broker().set("log.roll.ms", "20000");
@@ -145,13 +130,13 @@ fn rot_in_a_closed_segment_is_found_by_the_running_broker() {
     write(&first, 0, 150);
     let segments = files(&first.data().join(format!("{TOPIC}-0")), ".log");
     let base = |place: usize| segments[place].file_stem().unwrap().to_str().unwrap().parse::<i64>().unwrap();
-    assert!(metrics(&first).contains("\ntidemark_log_damages 0\n"));
+    assert!(first.metrics().contains("\ntidemark_log_damages 0\n"));
     // in the middle of some record's value
     rot(&segments[2], fs::metadata(&segments[2]).unwrap().len() / 2);
     eventually("the scrub to find it", Duration::from_secs(30), || {
         first.printed().contains("rot in a sealed segment").then_some(())
     });
-    assert!(metrics(&first).contains("\ntidemark_log_damages 1\n"));
+    assert!(first.metrics().contains("\ntidemark_log_damages 1\n"));
     let check = |broker: &Broker| {
         let middle = i64::midpoint(base(2), base(3));
         let refused = read(broker, Start::Offset(middle)).expect_err("rotten");

@@ -1,10 +1,11 @@
 //! One broker: killed, stopped, started again in its place, while two kinds of client write and read.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use harness::{
     BrokerOptions,
     checker::{Anomaly, Kind, Replica, Verdict, compare_directories},
+    copy_dir,
     rig::{Fault, Fleet, Network, Volume},
 };
 
@@ -18,18 +19,6 @@ fn prepare(name: &'static str) -> Run {
     let broker = BrokerOptions::new(env!("CARGO_BIN_EXE_tidemark"));
     // the id that a broker has if none is set
     Run::prepare(name, Fleet::start(vec![broker]), None, vec![1], PATIENT, alone)
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let (path, copied) = (entry.path(), to.join(entry.file_name()));
-        if path.is_dir() {
-            copy(&path, &copied);
-        } else {
-            std::fs::copy(&path, &copied).unwrap();
-        }
-    }
 }
 
 /// Nothing acknowledged is lost, nothing is there twice, nothing out of order, nobody reads what is not there.
@@ -83,12 +72,12 @@ fn a_broker_that_goes_back_in_time_is_found() {
     run.cluster.fleet.kill(0);
     let data = run.cluster.fleet.data(0).clone();
     let kept = tempfile::tempdir().unwrap();
-    copy(&data, &kept.path().join("data"));
+    copy_dir(&data, &kept.path().join("data"));
     run.cluster.fleet.start_again(0);
     run.await_acks(500);
     workload.stop();
     run.cluster.fleet.wipe(0);
-    copy(&kept.path().join("data"), &data);
+    copy_dir(&kept.path().join("data"), &data);
     run.cluster.fleet.start_again(0);
     let report = run.judge(Duration::from_secs(3), Verdict::Violated);
     for anomaly in [Anomaly::Unseen, Anomaly::Liveness] {
@@ -105,7 +94,7 @@ fn replicas_are_compared_as_they_lie_on_disk() {
     let highest = run.recorder.highest("replicas-0-0").expect("records in the first partition");
     run.cluster.fleet.terminate(0);
     let other = tempfile::tempdir().unwrap();
-    copy(run.cluster.fleet.data(0), other.path());
+    copy_dir(run.cluster.fleet.data(0), other.path());
     let replicas = [("1", run.cluster.fleet.data(0).as_path()), ("2", other.path())];
     let replicas = replicas.map(|(name, data)| Replica { name: name.to_owned(), data: data.to_path_buf() });
     let compared = || compare_directories(&replicas, "replicas-0", 0, highest + 1);

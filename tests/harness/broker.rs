@@ -3,7 +3,8 @@
 //! The ports come from the banner's line `listening kafka=HOST:PORT http=HOST:PORT`, so no test names one.
 
 use std::{
-    net::SocketAddr,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
     sync::Arc,
@@ -172,6 +173,18 @@ impl Broker {
     /// Where HTTP is spoken, if it is.
     pub fn http(&self) -> Option<SocketAddr> {
         self.http
+    }
+
+    /// Its page of metrics, with the answer's head.
+    ///
+    /// # Panics
+    /// If HTTP is not open.
+    pub fn metrics(&self) -> String {
+        let mut page = String::new();
+        let mut http = TcpStream::connect(self.http.expect("HTTP is open")).expect("it listens");
+        http.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("it reads");
+        http.read_to_string(&mut page).expect("it answers");
+        page
     }
 
     /// Its data directory.

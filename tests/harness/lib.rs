@@ -19,6 +19,7 @@ pub mod broker;
 #[path = "../checker/mod.rs"]
 pub mod checker;
 pub mod connection;
+pub mod files;
 mod process;
 #[path = "../rig/mod.rs"]
 pub mod rig;
@@ -27,4 +28,5 @@ pub mod wait;
 pub use apache::Apache;
 pub use broker::{Broker, BrokerOptions, Starting};
 pub use connection::{Connection, encode_request, frame};
+pub use files::copy_dir;
 pub use wait::eventually;

@@ -1,10 +1,6 @@
 //! A consumer that says its rack reads from the replica that is there (KIP-392).
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    time::Duration,
-};
+use std::time::Duration;
 
 use harness::{Broker, eventually, wait::PATIENCE};
 use kafka_protocol::{
@@ -26,10 +22,7 @@ const SELECTOR: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector
 
 /// Fetch requests that a broker has answered.
 fn fetches(broker: &Broker) -> u64 {
-    let mut stream = TcpStream::connect(broker.http().expect("HTTP is open")).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
+    let page = broker.metrics();
     let counted = page.lines().filter(|line| line.starts_with("tidemark_requests_total") && line.contains("\"Fetch\""));
     counted.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use harness::{eventually, wait::PATIENCE};
+use harness::{copy_dir, eventually, wait::PATIENCE};
 use kafka_protocol::{
     messages::{
         FetchRequest, TopicName,
@@ -24,19 +24,6 @@ fn recover(three: &Three, brokers: &[usize], more: &[&str]) -> Said {
     arguments.extend(dirs);
     arguments.extend(more);
     Said::of(command(&arguments).output().expect("the binary"))
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 /// Waits until a broker knows of so many records of a topic's three partitions that they are committed.
@@ -73,7 +60,7 @@ fn what_one_of_three_has_left_is_put_back_to_three_replicas() {
     three.write(2, "orders", 300..350);
     (2..=3).for_each(|id| three.kill(id));
     let old = three.home.path().join("old copy of 2");
-    copy(&three.data(2), &old);
+    copy_dir(&three.data(2), &old);
     for lost in [2, 3] {
         std::fs::remove_dir_all(three.data(lost)).unwrap();
     }
@@ -117,7 +104,7 @@ fn what_one_of_three_has_left_is_put_back_to_three_replicas() {
     // what was thought lost does not come back
     three.kill(2);
     std::fs::rename(three.data(2), three.home.path().join("new 2")).unwrap();
-    copy(&old, &three.data(2));
+    copy_dir(&old, &three.data(2));
     three.start_again(&[1]);
     let refused = three.begin(2).listening().expect_err("it must not start");
     assert!(refused.contains("was recovered without this directory"), "{refused}");

@@ -110,16 +110,7 @@ mod tests {
     fn image(states: &[(i32, &[i32])]) -> Image {
         let mut image = Image::default();
         for broker_id in 1..=3 {
-            image.apply(&MetadataRecord::RegisterBroker {
-                broker_id,
-                incarnation: Uuid::nil(),
-                host: "h".into(),
-                port: 1,
-                rack: None,
-                raft: None,
-                directory_id: Uuid::nil(),
-                fenced: false,
-            });
+            image.apply(&MetadataRecord::registers(broker_id));
         }
         image.apply(&MetadataRecord::CreateTopic { topic_id: TOPIC, name: "t".into() });
         for (partition, (leader, isr)) in (0..).zip(states) {

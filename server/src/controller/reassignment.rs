@@ -215,16 +215,7 @@ mod tests {
     fn image() -> Image {
         let (mut image, topic_id) = (Image::default(), Uuid::from_u128(1));
         for broker_id in 1..=5 {
-            image.apply(&MetadataRecord::RegisterBroker {
-                broker_id,
-                incarnation: Uuid::nil(),
-                host: "h".into(),
-                port: 1,
-                rack: None,
-                raft: None,
-                directory_id: Uuid::nil(),
-                fenced: false,
-            });
+            image.apply(&MetadataRecord::registers(broker_id));
         }
         image.apply(&MetadataRecord::CreateTopic { topic_id, name: "t".into() });
         let replicas = first_replicas(&[1, 2, 3]);

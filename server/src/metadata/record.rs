@@ -136,4 +136,14 @@ pub enum MetadataRecord {
 }
 
 #[cfg(test)]
+impl MetadataRecord {
+    /// A broker that is up, of which nothing else matters.
+    pub fn registers(broker_id: i32) -> Self {
+        let (incarnation, directory_id) = (Uuid::nil(), Uuid::nil());
+        let (host, rack, raft) = ("h".to_owned(), None, None);
+        Self::RegisterBroker { broker_id, incarnation, host, port: 1, rack, raft, directory_id, fenced: false }
+    }
+}
+
+#[cfg(test)]
 pub(super) mod tests;

@@ -87,16 +87,22 @@ fn a_second_broker_with_its_id_is_told_until_it_is_gone() {
     assert_eq!(agent.refused(), None);
 }
 
-#[test]
-fn only_what_the_metadata_does_not_know_is_reported() {
-    let (mut agent, mut image) = (registered(), Image::default());
-    heard(&mut agent, false, false, 10);
-    let replicas = first_replicas(&[1, ME]);
+/// A topic of two partitions, each on broker 1 and here.
+fn image_of_two(replicas: &[crate::metadata::Replica]) -> Image {
+    let mut image = Image::default();
     image.apply(&MetadataRecord::CreateTopic { topic_id: TOPIC, name: "t".into() });
     for partition in 0..2 {
-        let replicas = replicas.clone();
+        let replicas = replicas.to_vec();
         image.apply(&MetadataRecord::CreatePartition { topic_id: TOPIC, partition, replicas });
     }
+    image
+}
+
+#[test]
+fn only_what_the_metadata_does_not_know_is_reported() {
+    let (mut agent, replicas) = (registered(), first_replicas(&[1, ME]));
+    let mut image = image_of_two(&replicas);
+    heard(&mut agent, false, false, 10);
     let state = |partition, leader_epoch| MetadataRecord::PartitionState {
         topic_id: TOPIC,
         partition,
@@ -123,15 +129,9 @@ fn only_what_the_metadata_does_not_know_is_reported() {
 
 #[test]
 fn what_is_new_does_not_wait_for_the_image_to_bring_what_was_reported_before() {
-    let (mut agent, mut image) = (registered(), Image::default());
+    let (mut agent, voters) = (registered(), first_replicas(&[1, ME]));
+    let image = image_of_two(&voters);
     heard(&mut agent, false, false, 10);
-    let replicas = first_replicas(&[1, ME]);
-    image.apply(&MetadataRecord::CreateTopic { topic_id: TOPIC, name: "t".into() });
-    for partition in 0..2 {
-        let replicas = replicas.clone();
-        image.apply(&MetadataRecord::CreatePartition { topic_id: TOPIC, partition, replicas });
-    }
-    let voters = replicas;
     let led = [0, 1].map(|partition| Leadership {
         topic_id: TOPIC,
         partition,

@@ -150,16 +150,7 @@ mod tests {
     #[test]
     fn alone_is_who_has_every_replica_and_no_other_broker() {
         let topic_id = Uuid::from_u128(7);
-        let broker = |broker_id| MetadataRecord::RegisterBroker {
-            broker_id,
-            incarnation: Uuid::nil(),
-            host: "h".into(),
-            port: 1,
-            rack: None,
-            raft: None,
-            directory_id: Uuid::nil(),
-            fenced: true,
-        };
+        let broker = MetadataRecord::registers;
         let topic = MetadataRecord::CreateTopic { topic_id, name: "t".into() };
         let partition = |partition, brokers: &[i32]| MetadataRecord::CreatePartition {
             topic_id,

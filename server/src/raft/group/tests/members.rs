@@ -261,8 +261,8 @@ async fn every_member_moves_its_log_start_and_gives_up_what_lies_below() {
     assert_eq!(agree(&cluster, end).await, [101]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_member_that_is_too_far_behind_gets_the_log_itself() {
+/// A cluster with a member that comes back when the others have 100 rounds, and have given up the first 50.
+async fn one_too_far_behind() -> (Cluster, i32) {
     let mut cluster = Cluster::of(3).await;
     let leader = cluster.leader().await;
     let late = leader % 3 + 1;
@@ -274,6 +274,12 @@ async fn a_member_that_is_too_far_behind_gets_the_log_itself() {
     }
     move_start(&cluster, 150).await;
     cluster.start(late).await;
+    (cluster, late)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_is_too_far_behind_gets_the_log_itself() {
+    let (mut cluster, late) = one_too_far_behind().await;
     let end = cluster.write_somewhere(100).await.last_offset + 1;
     assert_eq!(agree(&cluster, end).await, (50..=100).collect::<Vec<_>>());
     // what it installed, and what followed, is there after a power cut
@@ -328,17 +334,7 @@ async fn what_more_than_a_majority_shall_have_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_came_from_the_leader_may_be_given_up_before_a_checkpoint_knows_it() {
-    let mut cluster = Cluster::of(3).await;
-    let leader = cluster.leader().await;
-    let late = leader % 3 + 1;
-    cluster.write(leader, 0).await.unwrap();
-    agree(&cluster, 3).await;
-    cluster.kill(late, SimDisk::process_killed).await;
-    for round in 1..100 {
-        cluster.write_somewhere(round).await;
-    }
-    move_start(&cluster, 150).await;
-    cluster.start(late).await;
+    let (mut cluster, late) = one_too_far_behind().await;
     agree(&cluster, 300).await;
     for round in 100..200 {
         cluster.write_somewhere(round).await;
